@@ -1,0 +1,39 @@
+// ThreadPool: a fixed set of workers that share the chunks of one loop.
+//
+//   pool.ParallelFor(rows, /*grain=*/4, [&](int64_t begin, int64_t end, int worker) { … });
+//
+// The calling thread takes part (worker 0), chunks are claimed with an atomic, workers spin for some microseconds and then
+// sleep, so an idle or a busy neighbour costs nothing. Thread-safe: when a loop is already under way, a second caller runs
+// its own loop alone (as worker 0: give a body scratch by caller, not by worker alone). Not reentrant: a body must not call ParallelFor on the same pool.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/functional/function_ref.h"
+
+namespace bitstage {
+
+class ThreadPool {
+ public:
+  // threads >= 1, the caller's included: 1 starts none.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  [[nodiscard]] int threads() const { return threads_; }
+
+  // body(begin, end, worker) over [0, count) in chunks of at most `grain`; worker < threads(). Returns when all are done.
+  void ParallelFor(int64_t count, int64_t grain, absl::FunctionRef<void(int64_t, int64_t, int)> body);
+
+ private:
+  class Workers;
+  int threads_;
+  std::unique_ptr<Workers> workers_;
+};
+
+// CPUs this process may use: the affinity mask, lowered to the cgroup's quota (v1 and v2), at least 1.
+int AvailableCpus();
+
+}  // namespace bitstage

@@ -1,0 +1,55 @@
+#include "engine/tensor/grid.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+
+namespace bitstage {
+
+int Grid::Symbol(float x, int64_t channel) const {
+  const float scaled = std::nearbyint((x / StepOf(channel) + static_cast<float>(zero_point)) /
+                                      static_cast<float>(1 << ShiftOf(channel)));
+  if (std::isnan(scaled)) return zero_point >> ShiftOf(channel);
+  return static_cast<int>(std::clamp(scaled, 0.0f, static_cast<float>(MaxSymbol(channel))));
+}
+
+int Grid::MaxCode() const {
+  int largest = 0;
+  const size_t channels = std::max(bits.size(), shift.size());
+  for (size_t c = 0; c < channels; ++c) {
+    largest = std::max(largest, MaxSymbol(static_cast<int64_t>(c)) << ShiftOf(static_cast<int64_t>(c)));
+  }
+  return largest;
+}
+
+absl::Status Validate(const Grid& grid, int64_t channels) {
+  const auto check_size = [&](const char* field, size_t size) -> absl::Status {
+    if (size == 1 || (channels > 0 && size == static_cast<size_t>(channels))) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("grid.", field, " has ", size, " entries, expected 1 or ", channels));
+  };
+  if (absl::Status s = check_size("step", grid.step.size()); !s.ok()) return s;
+  if (absl::Status s = check_size("bits", grid.bits.size()); !s.ok()) return s;
+  if (absl::Status s = check_size("shift", grid.shift.size()); !s.ok()) return s;
+  if (grid.zero_point < 0 || grid.zero_point > 255) {
+    return absl::InvalidArgumentError(absl::StrCat("grid.zero_point is ", grid.zero_point, ", expected 0 to 255"));
+  }
+  for (size_t c = 0; c < grid.step.size(); ++c) {
+    if (!std::isfinite(grid.step[c]) || !(grid.step[c] > 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("grid.step of channel ", c, " is ", grid.step[c], ", expected a positive number"));
+    }
+  }
+  const size_t coded = std::max(grid.bits.size(), grid.shift.size());
+  for (size_t i = 0; i < coded; ++i) {
+    const auto c = static_cast<int64_t>(i);
+    if (grid.BitsOf(c) < 1 || grid.BitsOf(c) + grid.ShiftOf(c) > 8) {
+      return absl::InvalidArgumentError(absl::StrCat("grid of channel ", i, " has ", grid.BitsOf(c), " bits shifted by ",
+                                                     grid.ShiftOf(c), ", expected at least 1 bit and at most 8 in all"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bitstage

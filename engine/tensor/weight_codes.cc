@@ -1,0 +1,100 @@
+#include "engine/tensor/weight_codes.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "absl/strings/str_cat.h"
+
+namespace bitstage {
+
+absl::string_view Name(Codebook codebook) {
+  switch (codebook) {
+    case Codebook::kBinary: return "binary";
+    case Codebook::kTernary: return "ternary";
+    case Codebook::kUniform: return "uniform";
+  }
+  return "?";
+}
+
+absl::string_view Name(ScaleKind kind) {
+  switch (kind) {
+    case ScaleKind::kLayer: return "layer";
+    case ScaleKind::kChannel: return "channel";
+    case ScaleKind::kRow: return "row";
+    case ScaleKind::kPixel: return "pixel";
+  }
+  return "?";
+}
+
+int WeightCodes::AlphaOf(int64_t y, int64_t x) const {
+  if (kind == ScaleKind::kRow) return alpha[static_cast<size_t>(y)];
+  if (kind == ScaleKind::kPixel) return alpha[static_cast<size_t>(y * shape[3] + x)];
+  return 1;
+}
+
+std::vector<int8_t> WeightCodes::Folded() const {
+  std::vector<int8_t> folded = codes;
+  if (alpha.empty()) return folded;
+  const auto positions = static_cast<size_t>(shape[2] * shape[3]);
+  for (size_t i = 0; i < folded.size(); ++i) {
+    const auto position = static_cast<int64_t>(i % positions);
+    folded[i] = static_cast<int8_t>(folded[i] * AlphaOf(position / shape[3], position % shape[3]));
+  }
+  return folded;
+}
+
+std::vector<float> WeightCodes::Dequantized() const {
+  const std::vector<int8_t> folded = Folded();
+  const auto per_output = static_cast<size_t>(shape.InnerElements(0));
+  std::vector<float> values(folded.size());
+  for (size_t i = 0; i < folded.size(); ++i) {
+    values[i] = ScaleOf(static_cast<int64_t>(i / per_output)) * static_cast<float>(folded[i]);
+  }
+  return values;
+}
+
+double WeightCodes::BitsAtRest() const {
+  switch (codebook) {
+    case Codebook::kBinary: return 1.0;
+    case Codebook::kTernary: return 1.6;
+    case Codebook::kUniform: return bits;
+  }
+  return 8;
+}
+
+absl::Status Validate(const WeightCodes& w) {
+  const auto refuse = [](auto... parts) { return absl::InvalidArgumentError(absl::StrCat("weights: ", parts...)); };
+  if (w.shape.rank() != 2 && w.shape.rank() != 4) return refuse("rank ", w.shape.rank(), ", expected 2 or 4");
+  const std::optional<int64_t> elements = w.shape.CheckedElements();
+  if (!elements || *elements < 1 || static_cast<size_t>(*elements) != w.codes.size()) {
+    return refuse(w.codes.size(), " codes for shape ", w.shape.ToString());
+  }
+  const int expected_bits = w.codebook == Codebook::kBinary ? 1 : w.codebook == Codebook::kTernary ? 2 : w.bits;
+  if (w.bits != expected_bits || w.bits > 8 || (w.codebook == Codebook::kUniform && w.bits < 2)) {
+    return refuse(w.bits, " bits for a ", Name(w.codebook), " codebook");
+  }
+  const size_t scales = w.kind == ScaleKind::kChannel ? static_cast<size_t>(w.shape[0]) : 1;
+  if (w.scale.size() != scales) return refuse(w.scale.size(), " scales, expected ", scales);
+  for (const float s : w.scale) {
+    if (!std::isfinite(s) || !(s > 0)) return refuse("scale ", s, ", expected a positive number");
+  }
+  size_t alphas = 0;
+  if (w.kind == ScaleKind::kRow || w.kind == ScaleKind::kPixel) {
+    if (w.shape.rank() != 4) return refuse(Name(w.kind), "-wise scales need a convolution kernel");
+    alphas = static_cast<size_t>(w.kind == ScaleKind::kRow ? w.shape[2] : w.shape[2] * w.shape[3]);
+  }
+  if (w.alpha.size() != alphas) return refuse(w.alpha.size(), " alphas, expected ", alphas);
+  for (const uint8_t a : w.alpha) {
+    if (a < 1 || a * w.MaxMagnitude() > 127) return refuse("alpha ", a, " is outside 1 to ", 127 / w.MaxMagnitude());
+  }
+  const int magnitude = w.MaxMagnitude();
+  for (const int8_t code : w.codes) {
+    if (std::abs(static_cast<int>(code)) > magnitude || (w.codebook == Codebook::kBinary && code == 0)) {
+      return refuse("code ", static_cast<int>(code), " is not in the ", Name(w.codebook), " codebook of ", w.bits, " bits");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bitstage
