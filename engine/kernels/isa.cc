@@ -1,0 +1,84 @@
+#include "engine/kernels/isa.h"
+
+#include <array>
+#include <cstdlib>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace bitstage {
+namespace {
+
+#if defined(__x86_64__)
+struct CpuFeatures {
+  bool avx2_fma = false;
+  bool avx512_vnni = false;
+};
+
+// What the operating system saves on a context switch (XCR0); 0 where it saves nothing beyond SSE.
+uint64_t SavedStates(uint32_t leaf1_ecx) {
+  constexpr uint32_t kOsxsave = 1u << 27;
+  if ((leaf1_ecx & kOsxsave) == 0) return 0;
+  uint32_t low = 0;
+  uint32_t high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+// Bit numbers: Intel SDM volume 2, CPUID leaves 1 and 7.
+CpuFeatures DetectCpu() {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0) return {};
+  const bool fma = ((ecx >> 12) & 1) != 0;
+  const uint64_t saved = SavedStates(ecx);
+  constexpr uint64_t kYmmState = 0x06;  // XMM, upper YMM
+  constexpr uint64_t kZmmState = 0xe6;  // and the opmasks, upper ZMM, ZMM16-31
+  if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) == 0) return {};
+  const auto bit = [](uint32_t word, int number) { return ((word >> number) & 1) != 0; };
+  CpuFeatures features;
+  features.avx2_fma = fma && bit(ebx, 5) && (saved & kYmmState) == kYmmState;
+  const bool avx512_f_dq_bw_vl = bit(ebx, 16) && bit(ebx, 17) && bit(ebx, 30) && bit(ebx, 31);
+  features.avx512_vnni = features.avx2_fma && avx512_f_dq_bw_vl && bit(ecx, 11) && (saved & kZmmState) == kZmmState;
+  return features;
+}
+#endif
+
+std::vector<Isa> DetectIsas() {
+  std::vector<Isa> isas = {Isa::kReference};
+#if defined(__x86_64__)
+  const CpuFeatures cpu = DetectCpu();
+  if (cpu.avx2_fma) isas.push_back(Isa::kAvx2);
+  if (cpu.avx512_vnni) isas.push_back(Isa::kAvx512Vnni);
+#endif
+  return isas;
+}
+
+}  // namespace
+
+absl::string_view Name(Isa isa) {
+  constexpr std::array<absl::string_view, 3> kNames = {"reference", "avx2", "avx512_vnni"};
+  return kNames[static_cast<size_t>(isa)];
+}
+
+const std::vector<Isa>& SupportedIsas() {
+  static const std::vector<Isa>& isas = *new std::vector<Isa>(DetectIsas());
+  return isas;
+}
+
+absl::StatusOr<Isa> ChooseIsa() {
+  const char* wanted = std::getenv("BITSTAGE_ISA");
+  if (wanted == nullptr || *wanted == '\0') return SupportedIsas().back();
+  for (const Isa isa : SupportedIsas()) {
+    if (Name(isa) == wanted) return isa;
+  }
+  const auto append_name = [](std::string* out, Isa isa) { absl::StrAppend(out, Name(isa)); };
+  return absl::InvalidArgumentError(absl::StrCat("BITSTAGE_ISA is \"", wanted, "\"; this CPU has ",
+                                                 absl::StrJoin(SupportedIsas(), ", ", append_name)));
+}
+
+}  // namespace bitstage
