@@ -1,0 +1,36 @@
+// Hessian: H = Σ x xᵀ over the inputs x of a layer, the second derivative (halved) of its squared output error in each
+// output channel's weights.
+//
+//   Hessian h(group_in * kernel_height * kernel_width);
+//   h.Add(im2col patches of one image);
+//
+// x is a patch in the order of the weights of one output channel: I/groups x KH x KW. A grouped or depthwise layer has
+// one small Hessian a group. Where activations are quantized, x is what the integer layer will see.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace bitstage {
+
+class Hessian {
+ public:
+  explicit Hessian(int64_t size);
+
+  // Adds x xᵀ for every row x of a row-major rows x size matrix.
+  void Add(std::span<const float> rows);
+
+  [[nodiscard]] int64_t size() const { return size_; }
+  [[nodiscard]] int64_t rows() const { return rows_; }
+  [[nodiscard]] double At(int64_t i, int64_t j) const {
+    return sums_[static_cast<size_t>(i >= j ? i * size_ + j : j * size_ + i)];
+  }
+
+ private:
+  int64_t size_;
+  int64_t rows_ = 0;
+  std::vector<float> sums_;  // size x size; only the lower triangle is kept up
+};
+
+}  // namespace bitstage

@@ -1,0 +1,36 @@
+// Uniform symmetric weight codes, and the correction of what rounding does to a layer's mean output.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/tensor/weight_codes.h"
+
+namespace bitstage {
+
+enum class WeightClip : uint8_t {
+  kMax,  // scale = max|w| / (2^(b−1) − 1): nothing is clipped
+  kMse,  // the scale with the least Σ (w − ŵ)²
+};
+
+// The scale for one subgroup of weights, ŵ = scale · clamp(rint(w / scale), −magnitude, magnitude). For kMse: clips
+// from 1/16 to 1 of the maximum are tried, then scale = Σ w·q / Σ q² and the codes are improved in turn (Lloyd's
+// iteration: neither step can raise the error). 0 where all weights are 0.
+double UniformScale(std::span<const float> weights, int magnitude, WeightClip clip);
+
+// The nearest entry of the codebook to x, which counts in scales. Half to even; binary 0 becomes +1.
+int NearestCode(double x, Codebook codebook, int magnitude);
+
+// Rounded to nearest. kind: kChannel (a scale per output channel) or kLayer; bits 2…8; shape of rank 2 or 4 with as
+// many elements as `weights`. Channels of zeros get the widest other scale (1 where there is none).
+WeightCodes UniformWeights(const Shape& shape, std::span<const float> weights, int bits, ScaleKind kind,
+                           WeightClip clip);
+
+// Analytic bias correction (accuracy.md §3b): what to add to the bias of every output channel so that its mean output
+// stays what it was:  Σ_(i,ky,kx) (W − Ŵ)[o,i,ky,kx] · E[x_i], padding ignored. input_mean: E[x] of every input
+// channel; the channels of group k are the I/groups from k · I/groups.
+std::vector<double> BiasCorrection(const Shape& shape, int64_t groups, std::span<const float> weights,
+                                   std::span<const float> quantized, std::span<const double> input_mean);
+
+}  // namespace bitstage
