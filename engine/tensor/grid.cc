@@ -7,11 +7,46 @@
 
 namespace bitstage {
 
-int Grid::Symbol(float x, int64_t channel) const {
-  const float scaled = std::nearbyint((x / StepOf(channel) + static_cast<float>(zero_point)) /
-                                      static_cast<float>(1 << ShiftOf(channel)));
-  if (std::isnan(scaled)) return zero_point >> ShiftOf(channel);
-  return static_cast<int>(std::clamp(scaled, 0.0f, static_cast<float>(MaxSymbol(channel))));
+namespace {
+
+// One channel of a grid, ready for many values.
+struct ChannelGrid {
+  ChannelGrid(const Grid& grid, int64_t channel)
+      : step(grid.StepOf(channel)),
+        zero(static_cast<float>(grid.zero_point)),
+        unit(static_cast<float>(1 << grid.ShiftOf(channel))),
+        top(static_cast<float>(grid.MaxSymbol(channel))) {}
+
+  // The symbol of x as a float. Clamped before it is rounded, which is the same because the bounds are whole numbers;
+  // adding 1.5 · 2^23 leaves a float no fraction bits, rounding half to even. No branches: the loops become vectors.
+  [[nodiscard]] float Symbol(float x) const {
+    constexpr float kNoFraction = 12582912.0f;
+    const float t = ((x == x ? x : 0.0f) / step + zero) / unit;
+    const float clamped = t > 0.0f ? (t < top ? t : top) : 0.0f;
+    return (clamped + kNoFraction) - kNoFraction;
+  }
+
+  float step;
+  float zero;
+  float unit;
+  float top;
+};
+
+}  // namespace
+
+int Grid::Symbol(float x, int64_t channel) const { return static_cast<int>(ChannelGrid(*this, channel).Symbol(x)); }
+
+void SnapToGrid(const Grid& grid, int64_t channel, std::span<float> values) {
+  const ChannelGrid of(grid, channel);
+  for (float& x : values) x = of.step * (of.Symbol(x) * of.unit - of.zero);
+}
+
+void EncodeToGrid(const Grid& grid, int64_t channel, std::span<const float> values, uint8_t* codes, int64_t stride) {
+  const ChannelGrid of(grid, channel);
+  for (const float x : values) {
+    *codes = static_cast<uint8_t>(static_cast<int>(of.Symbol(x) * of.unit));
+    codes += stride;
+  }
 }
 
 int Grid::MaxCode() const {

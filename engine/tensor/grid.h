@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -51,6 +52,11 @@ struct Grid {
 
   friend bool operator==(const Grid&, const Grid&) = default;
 };
+
+// What Grid::Symbol, Grid::Code and Grid::Real do, for many values of one channel at once: each value is replaced by the
+// real number its code stands for, or its code is written to `codes` every `stride` bytes. Equal to the functions above.
+void SnapToGrid(const Grid& grid, int64_t channel, std::span<float> values);
+void EncodeToGrid(const Grid& grid, int64_t channel, std::span<const float> values, uint8_t* codes, int64_t stride);
 
 // Refuses: sizes other than 1 or `channels`, steps not finite or not positive, bits outside 1…8, bits + shift > 8,
 // zero_point outside 0…255. INVALID_ARGUMENT naming the field and the channel.

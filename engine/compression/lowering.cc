@@ -1,0 +1,155 @@
+#include "engine/compression/lowering.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/compression/patches.h"
+#include "engine/quant/second_order.h"
+#include "engine/quant/syq.h"
+#include "engine/quant/weights.h"
+#include "engine/reference/float_executor.h"
+
+namespace bitstage {
+namespace {
+
+// Patches that a layer's second moments are summed over: more change no rounding that is measurable.
+constexpr int64_t kMaxPatches = 8192;
+constexpr int64_t kMaxGroupedPatches = 2048;
+
+// Weights in units of the input's codes: multiplied by the input grid's step where that differs by channel (grid.h).
+void FoldSteps(const Grid& grid, const LayerGeometry& layer, bool invert, std::span<float> w) {
+  if (!grid.HasStepPerChannel()) return;
+  const int64_t k = layer.K();
+  for (int64_t o = 0; o < layer.outputs; ++o) {
+    const int64_t first = o / layer.group_outputs() * layer.group_inputs();
+    for (int64_t j = 0; j < k; ++j) {
+      const float step = grid.StepOf(first + j / layer.positions());
+      float& weight = w[static_cast<size_t>(o * k + j)];
+      weight = invert ? weight / step : weight * step;
+    }
+  }
+}
+
+// Quantizes the layers of `graph` one after another while an executor runs it.
+class Lowering {
+ public:
+  Lowering(Graph& graph, const Calibration& calibration, const std::vector<LayerPrecision>& precision,
+           const LoweringOptions& options, const std::function<void(int64_t, int64_t)>& progress)
+      : graph_(graph), calibration_(calibration), options_(options), progress_(progress),
+        nodes_(WeightedNodes(graph)), precision_(precision), codes_(nodes_.size()) {}
+
+  // Called by the executor with a value, rounded to its grid, before any node that consumes it runs.
+  void OnValue(ValueId id, const Tensor& value) {
+    if (!status_.ok()) return;
+    for (size_t layer = 0; layer < nodes_.size(); ++layer) {
+      if (graph_.nodes[nodes_[layer]].inputs[0] != id) continue;
+      status_ = QuantizeLayer(layer, value);
+      if (!status_.ok()) return;
+      if (progress_) progress_(++done_, static_cast<int64_t>(nodes_.size()));
+    }
+  }
+
+  // Puts the codes where the simulated weights were.
+  absl::Status Finish() {
+    BITSTAGE_RETURN_IF_ERROR(status_);
+    for (size_t layer = 0; layer < nodes_.size(); ++layer) {
+      const Node& node = graph_.nodes[nodes_[layer]];
+      if (!codes_[layer]) return absl::InternalError(absl::StrCat("node '", node.name, "' was never reached"));
+      Constant& weights = graph_.constant(WeightsOf(node.op));
+      weights.values.reset();
+      weights.codes = std::move(codes_[layer]);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status QuantizeLayer(size_t layer, const Tensor& input) {
+    const Node& node = graph_.nodes[nodes_[layer]];
+    const LayerGeometry geometry = GeometryOf(graph_, node);
+    const Grid& grid = *graph_.value(node.inputs[0]).grid;
+    Tensor& weights = *graph_.constant(WeightsOf(node.op)).values;
+    const Tensor original = weights.Clone();
+    Tensor folded = weights.Clone();
+    FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
+    WeightCodes codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer]);
+    // A fully connected layer over a rank above 1 has its channels last; its rows are then not the batch's channels.
+    const bool plain = !geometry.transposed && (input.shape().rank() == 2 || input.shape().rank() == 4) &&
+                       !(input.shape().rank() == 4 && std::holds_alternative<FullyConnected>(node.op));
+    if (options_.second_order_rounding && plain) {
+      const int64_t patches = geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches;
+      BITSTAGE_ASSIGN_OR_RETURN(codes, RoundSecondOrder(folded.Span<float>(), codes,
+                                                        LayerHessians(geometry, grid, input, patches)));
+    }
+    const std::vector<float> rounded = codes.Dequantized();
+    std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
+    FoldSteps(grid, geometry, /*invert=*/true, weights.Span<float>());
+    if (options_.bias_correction && plain) {
+      const std::vector<double>& mean = calibration_.values[static_cast<size_t>(node.inputs[0])].mean;
+      CorrectBias(geometry, original, weights.Span<float>(), mean, ChannelMeans(input),
+                  graph_.constant(BiasOf(node.op)).values->Span<float>());
+    }
+    codes_[layer] = std::move(codes);
+    return absl::OkStatus();
+  }
+
+  Graph& graph_;
+  const Calibration& calibration_;
+  const LoweringOptions& options_;
+  const std::function<void(int64_t, int64_t)>& progress_;
+  const std::vector<size_t> nodes_;
+  const std::vector<LayerPrecision>& precision_;
+  std::vector<std::optional<WeightCodes>> codes_;
+  absl::Status status_;
+  int64_t done_ = 0;
+};
+
+}  // namespace
+
+std::vector<size_t> WeightedNodes(const Graph& graph) {
+  std::vector<size_t> nodes;
+  for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (WeightsOf(graph.nodes[i].op) != kNoConstant) nodes.push_back(i);
+  }
+  return nodes;
+}
+
+WeightCodes RoundWeights(const Shape& shape, std::span<const float> w,
+                                         const LayerPrecision& precision) {
+  if (precision.codebook == Codebook::kUniform) {
+    return UniformWeights(shape, w, precision.bits, precision.scale, WeightClip::kMse);
+  }
+  const double eta = SyqThreshold(w, precision.codebook);
+  std::vector<int8_t> codes = SyqCodes(w, eta, precision.codebook);
+  const std::vector<double> alphas = SyqLeastSquaresAlphas(shape, precision.scale, w, codes);
+  return SyqWeights(shape, precision.codebook, precision.scale, std::move(codes), alphas);
+}
+
+void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat, std::span<const double> mean,
+                 std::span<const double> mean_hat, std::span<float> bias) {
+  // Σ W·E[x] − Σ Ŵ·E[x̂]  =  Σ (W − Ŵ)·E[x̂]  +  Σ (W − 0)·(E[x] − E[x̂])
+  std::vector<double> drift(mean.begin(), mean.end());
+  for (size_t c = 0; c < drift.size(); ++c) drift[c] -= mean_hat[c];
+  const std::vector<float> zero(w_hat.size(), 0.0f);
+  const std::vector<double> rounding = BiasCorrection(w.shape(), layer.groups, w.Span<float>(), w_hat, mean_hat);
+  const std::vector<double> shift = BiasCorrection(w.shape(), layer.groups, w.Span<float>(), zero, drift);
+  for (size_t o = 0; o < bias.size(); ++o) bias[o] += static_cast<float>(rounding[o] + shift[o]);
+}
+
+absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
+                            const std::vector<LayerPrecision>& precision, const Tensor& images,
+                            const LoweringOptions& options, ThreadPool* pool,
+                            const std::function<void(int64_t, int64_t)>& progress) {
+  Graph lowered = graph.Clone();
+  Lowering lowering(lowered, calibration, precision, options, progress);
+  const std::vector<TensorView> inputs = {images.View()};
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
+                            FloatExecutor(lowered, pool, /*snap_to_grids=*/true).Run(inputs, [&](ValueId id, Tensor& value) {
+                              lowering.OnValue(id, value);
+                            }));
+  BITSTAGE_RETURN_IF_ERROR(lowering.Finish());
+  return lowered;
+}
+
+}  // namespace bitstage

@@ -1,0 +1,50 @@
+// Lowering: from an optimized float graph with grids to the low-bit graph, layer by layer in execution order.
+//
+// Each layer is quantized against the inputs that the layers before it, already quantized, really produce: the second
+// moments for GPTQ are those of the served activations, and the bias correction closes the gap between the float layer's
+// mean output and the quantized one's (accuracy.md §3b; the analytic form, padding ignored):
+//     b[o] += Σ W[o,i,k]·E[x_i] − Σ Ŵ[o,i,k]·E[x̂_i]
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/base/thread_pool.h"
+#include "engine/compression/calibration.h"
+#include "engine/compression/patches.h"
+#include "engine/graph/graph.h"
+#include "engine/tensor/weight_codes.h"
+
+namespace bitstage {
+
+// How one weighted layer is coded.
+struct LayerPrecision {
+  Codebook codebook = Codebook::kUniform;
+  int bits = 8;
+  ScaleKind scale = ScaleKind::kChannel;
+};
+
+struct LoweringOptions {
+  bool second_order_rounding = true;
+  bool bias_correction = true;
+};
+
+// Indices into Graph::nodes of the nodes with weights, in order.
+std::vector<size_t> WeightedNodes(const Graph& graph);
+
+// `precision` has one entry a weighted node. `images`: as for Calibrate, whose result `calibration` is of the same graph.
+// progress(done, total) counts layers.
+absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
+                            const std::vector<LayerPrecision>& precision, const Tensor& images,
+                            const LoweringOptions& options, ThreadPool* pool,
+                            const std::function<void(int64_t, int64_t)>& progress);
+
+// The codes of float weights `w` (O x I/groups [x KH x KW]) rounded to nearest, scales by least squared error.
+WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision);
+
+// Adds the correction above to `bias`; the means are by input channel, E[x] and E[x̂].
+void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat, std::span<const double> mean,
+                 std::span<const double> mean_hat, std::span<float> bias);
+
+}  // namespace bitstage

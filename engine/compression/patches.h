@@ -1,0 +1,39 @@
+// Patches: the input vectors that a weighted layer multiplies its weights with, gathered from calibration activations.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "engine/graph/graph.h"
+#include "engine/quant/hessian.h"
+#include "engine/tensor/tensor.h"
+
+namespace bitstage {
+
+// The geometry of one weighted layer as a matrix product: outputs/groups rows of K = I/groups · KH · KW weights.
+struct LayerGeometry {
+  int64_t outputs = 0;
+  int64_t inputs = 0;      // channels of the input
+  int64_t groups = 1;
+  Window window;
+  bool transposed = false;
+
+  [[nodiscard]] int64_t group_inputs() const { return inputs / groups; }
+  [[nodiscard]] int64_t group_outputs() const { return outputs / groups; }
+  [[nodiscard]] int64_t positions() const { return window.kernel[0] * window.kernel[1]; }
+  [[nodiscard]] int64_t K() const { return group_inputs() * positions(); }
+};
+
+// Requires a node with weights.
+LayerGeometry GeometryOf(const Graph& graph, const Node& node);
+
+// One Hessian a group over at most `max_patches` evenly spaced patches of `input` ([images] + per-image shape, real
+// numbers; padding counts as 0), in units of the grid's steps where those differ by channel (grid.h). For convolutions,
+// and for fully connected layers on vectors.
+std::vector<Hessian> LayerHessians(const LayerGeometry& layer, const Grid& grid, const Tensor& input,
+                                   int64_t max_patches);
+
+// Mean of every channel (axis 1) of a batch.
+std::vector<double> ChannelMeans(const Tensor& batch);
+
+}  // namespace bitstage

@@ -1,0 +1,165 @@
+#include "engine/compression/recipe.h"
+
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "engine/base/status_macros.h"
+
+namespace bitstage {
+namespace {
+
+constexpr absl::string_view kWeightForms =
+    "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel|row|layer]";
+constexpr absl::string_view kActivationForms = "uniform:BITS, dqa:N[+M] or dqa-paper:N[+M]";
+constexpr absl::string_view kBudgetForms = "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points' or 'noise 0.05'";
+
+absl::Status Refuse(absl::string_view what, absl::string_view text, absl::string_view forms) {
+  return absl::InvalidArgumentError(absl::StrCat(what, " '", text, "' is not understood, expected ", forms));
+}
+
+bool ParseBits(absl::string_view text, int low, int high, int* bits) {
+  return absl::SimpleAtoi(text, bits) && *bits >= low && *bits <= high;
+}
+
+}  // namespace
+
+absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  WeightRecipe recipe;
+  if (parts[0] == "adaptive" && parts.size() == 1) return recipe;
+  if (parts[0] == "uniform" && (parts.size() == 2 || parts.size() == 3)) {
+    recipe.method = WeightMethod::kUniform;
+    if (!ParseBits(parts[1], 2, 8, &recipe.bits)) return Refuse("weights", text, "2 to 8 bits");
+    if (parts.size() == 3) {
+      if (parts[2] != "channel" && parts[2] != "layer") return Refuse("weights", text, kWeightForms);
+      recipe.scale = parts[2] == "channel" ? ScaleKind::kChannel : ScaleKind::kLayer;
+    }
+    return recipe;
+  }
+  if (parts[0] == "syq" && (parts.size() == 2 || parts.size() == 3)) {
+    recipe.method = WeightMethod::kSyq;
+    recipe.scale = ScaleKind::kPixel;
+    if (parts[1] != "binary" && parts[1] != "ternary") return Refuse("weights", text, kWeightForms);
+    recipe.codebook = parts[1] == "binary" ? Codebook::kBinary : Codebook::kTernary;
+    if (parts.size() == 3) {
+      if (parts[2] == "pixel") recipe.scale = ScaleKind::kPixel;
+      else if (parts[2] == "row") recipe.scale = ScaleKind::kRow;
+      else if (parts[2] == "layer") recipe.scale = ScaleKind::kLayer;
+      else return Refuse("weights", text, kWeightForms);
+    }
+    return recipe;
+  }
+  return Refuse("weights", text, kWeightForms);
+}
+
+absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  if (parts.size() != 2) return Refuse("activations", text, kActivationForms);
+  ActivationRecipe recipe;
+  if (parts[0] == "uniform") {
+    if (!ParseBits(parts[1], 2, 8, &recipe.bits)) return Refuse("activations", text, "2 to 8 bits");
+    return recipe;
+  }
+  if (parts[0] != "dqa" && parts[0] != "dqa-paper") return Refuse("activations", text, kActivationForms);
+  recipe.method = parts[0] == "dqa" ? ActivationMethod::kDqa : ActivationMethod::kDqaPaper;
+  const std::vector<std::string> widths = absl::StrSplit(parts[1], '+');
+  if (widths.size() > 2 || !ParseBits(widths[0], 2, 8, &recipe.bits) ||
+      (widths.size() == 2 && !ParseBits(widths[1], 0, 6, &recipe.extra_bits)) || recipe.bits + recipe.extra_bits > 8) {
+    return Refuse("activations", text, "N from 2, N + M at most 8");
+  }
+  return recipe;
+}
+
+absl::StatusOr<Budget> ParseBudget(absl::string_view text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, ' ', absl::SkipWhitespace());
+  if (parts.size() != 2) return Refuse("budget", text, kBudgetForms);
+  Budget budget;
+  const bool noise = parts[0] == "noise";
+  if (!absl::SimpleAtod(parts[noise ? 1 : 0], &budget.amount)) return Refuse("budget", text, kBudgetForms);
+  if (noise) {
+    budget.kind = BudgetKind::kNoise;
+  } else if (parts[1] == "bits") {
+    budget.kind = BudgetKind::kBits;
+  } else if (parts[1] == "points") {
+    budget.kind = BudgetKind::kPoints;
+    budget.amount = -budget.amount;
+  } else if (parts[1] == "B" || parts[1] == "KB" || parts[1] == "MB") {
+    budget.kind = BudgetKind::kBytes;
+    budget.amount *= parts[1] == "MB" ? 1e6 : parts[1] == "KB" ? 1e3 : 1;
+  } else {
+    return Refuse("budget", text, kBudgetForms);
+  }
+  if (!(budget.amount > 0)) return Refuse("budget", text, kBudgetForms);
+  return budget;
+}
+
+absl::StatusOr<Recipe> ParseRecipe(absl::string_view json) {
+  const auto root = nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
+  if (!root.is_object()) return absl::InvalidArgumentError("recipe: expected a JSON object");
+  Recipe recipe;
+  for (const auto& [key, value] : root.items()) {
+    const auto wrong = [&key = key](absl::string_view expected) {
+      return absl::InvalidArgumentError(absl::StrCat("recipe: key '", key, "' expects ", expected));
+    };
+    if (key == "weights" || key == "activations" || key == "budget") {
+      if (!value.is_string()) return wrong("a text");
+      const auto text = value.get<std::string>();
+      if (key == "weights") {
+        BITSTAGE_ASSIGN_OR_RETURN(recipe.weights, ParseWeights(text));
+      } else if (key == "activations") {
+        BITSTAGE_ASSIGN_OR_RETURN(recipe.activations, ParseActivations(text));
+      } else {
+        BITSTAGE_ASSIGN_OR_RETURN(recipe.budget, ParseBudget(text));
+      }
+    } else if (key == "second_order_rounding" || key == "bias_correction") {
+      if (!value.is_boolean()) return wrong("true or false");
+      (key == "bias_correction" ? recipe.bias_correction : recipe.second_order_rounding) = value.get<bool>();
+    } else if (key == "important_share") {
+      if (!value.is_number() || value.get<double>() < 0 || value.get<double>() > 1) return wrong("0 to 1");
+      recipe.activations.important_share = value.get<double>();
+    } else if (key == "calibration_images") {
+      if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 || value.get<uint64_t>() > 100000) {
+        return wrong("1 to 100000");
+      }
+      recipe.calibration_images = value.get<int>();
+    } else if (key == "seed") {
+      if (!value.is_number_unsigned()) return wrong("a whole number");
+      recipe.seed = value.get<uint64_t>();
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat("recipe: unknown key '", key, "'"));
+    }
+  }
+  return recipe;
+}
+
+std::string Describe(const Recipe& recipe) {
+  std::string text;
+  switch (recipe.weights.method) {
+    case WeightMethod::kAdaptive: text = "weights adaptive"; break;
+    case WeightMethod::kUniform:
+      text = absl::StrCat("weights uniform:", recipe.weights.bits, ":", Name(recipe.weights.scale));
+      break;
+    case WeightMethod::kSyq:
+      text = absl::StrCat("weights syq:", Name(recipe.weights.codebook), ":", Name(recipe.weights.scale));
+      break;
+  }
+  if (recipe.budget) {
+    constexpr absl::string_view kUnits[] = {"of noise over margin", "bits", "bytes", "points"};
+    absl::StrAppend(&text, " (", recipe.budget->amount, " ", kUnits[static_cast<int>(recipe.budget->kind)], ")");
+  }
+  const ActivationRecipe& a = recipe.activations;
+  absl::StrAppend(&text, ", activations ",
+                  a.method == ActivationMethod::kUniform ? "uniform:" : a.method == ActivationMethod::kDqa ? "dqa:" : "dqa-paper:",
+                  a.bits);
+  if (a.method != ActivationMethod::kUniform) absl::StrAppend(&text, "+", a.extra_bits, " r=", a.important_share);
+  if (recipe.second_order_rounding) absl::StrAppend(&text, ", GPTQ");
+  if (recipe.bias_correction) absl::StrAppend(&text, ", bias correction");
+  return text;
+}
+
+}  // namespace bitstage

@@ -1,0 +1,72 @@
+// Recipe: what a user asks of `bitstage-model quantize`, from flags or from a recipe file.
+//
+//   weights      adaptive                                  a width a layer, by the adaptive method (arXiv 1712.01048)
+//                uniform:BITS[:channel|layer]              2…8 bits everywhere
+//                syq:binary|ternary[:pixel|row|layer]      SYQ codes (arXiv 1807.00301); first and last layer 8 bits
+//   activations  uniform:BITS                              2…8 bits
+//                dqa:N[+M]                                 important channels get M more bits (arXiv 2412.09687)
+//                dqa-paper:N[+M]                           the paper's literal signed grid, a step per channel
+//   budget       "4.5 bits" · "1.2 MB" · "300 KB" · "-0.5 points" · "noise 0.05"      for adaptive weights
+//
+// A recipe file is a JSON object with these keys and the options below; unknown keys are refused.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "engine/tensor/weight_codes.h"
+
+namespace bitstage {
+
+enum class WeightMethod : uint8_t { kAdaptive, kUniform, kSyq };
+
+struct WeightRecipe {
+  WeightMethod method = WeightMethod::kAdaptive;
+  int bits = 4;                                  // kUniform
+  Codebook codebook = Codebook::kTernary;        // kSyq
+  ScaleKind scale = ScaleKind::kChannel;
+};
+
+enum class ActivationMethod : uint8_t { kUniform, kDqa, kDqaPaper };
+
+struct ActivationRecipe {
+  ActivationMethod method = ActivationMethod::kUniform;
+  int bits = 8;                                  // n
+  int extra_bits = 0;                            // m
+  double important_share = 0.5;                  // r: the share of channels that get the extra bits
+};
+
+enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints };
+
+// How much an adaptive allocation may spend.
+struct Budget {
+  BudgetKind kind = BudgetKind::kNoise;
+  // kNoise: output noise over the margin, mean‖r_z‖² / mean‖r*‖² (methods.md §3) · kBits: mean bits a weight ·
+  // kBytes: weights and scales at rest · kPoints: top-1 points that calibration images may lose against float.
+  double amount = 0;
+};
+
+struct Recipe {
+  WeightRecipe weights;
+  ActivationRecipe activations;
+  std::optional<Budget> budget;                  // absent: the default noise
+  bool second_order_rounding = true;             // GPTQ (arXiv 2210.17323)
+  bool bias_correction = true;
+  int calibration_images = 100;
+  uint64_t seed = 1;                             // which images calibrate, where a set has more
+};
+
+absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text);
+absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text);
+absl::StatusOr<Budget> ParseBudget(absl::string_view text);
+
+// The contents of a recipe file. INVALID_ARGUMENT naming the key.
+absl::StatusOr<Recipe> ParseRecipe(absl::string_view json);
+
+// The recipe in words, for a model's provenance: "weights adaptive (noise 0.05), activations dqa:5+1, GPTQ, …".
+std::string Describe(const Recipe& recipe);
+
+}  // namespace bitstage

@@ -1,0 +1,109 @@
+#include "engine/compression/sensitivity.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "engine/base/status_macros.h"
+#include "engine/compression/patches.h"
+#include "engine/reference/float_executor.h"
+
+namespace bitstage {
+namespace {
+
+// Feature vectors of a batch: element k of vector v of image n is data[(n·K + k)·inner + v].
+struct Features {
+  explicit Features(const Tensor& z)
+      : data(z.Span<float>().data()),
+        images(z.shape()[0]),
+        size(z.shape().rank() > 1 ? z.shape()[1] : 1),
+        inner(z.shape().rank() > 1 ? z.shape().InnerElements(1) : 1) {}
+  [[nodiscard]] float At(int64_t n, int64_t k, int64_t v) const { return data[(n * size + k) * inner + v]; }
+
+  const float* data;
+  int64_t images;
+  int64_t size;
+  int64_t inner;
+};
+
+absl::StatusOr<Tensor> RunFeatures(const Graph& graph, const Tensor& images, ThreadPool* pool) {
+  const ValueId wanted = FeatureValue(graph);
+  Tensor features;
+  const std::vector<TensorView> inputs = {images.View()};
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
+                            FloatExecutor(graph, pool).Run(inputs, [&](ValueId id, Tensor& value) {
+                              if (id == wanted) features = value.Clone();
+                            }));
+  return features;
+}
+
+}  // namespace
+
+double MeanSquaredDistance(const Tensor& z, const Tensor& z_hat) {
+  const std::span<const float> a = z.Span<float>();
+  const std::span<const float> b = z_hat.Span<float>();
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double distance = static_cast<double>(a[i]) - b[i];
+    sum += distance * distance;
+  }
+  const Features features(z);
+  return sum / static_cast<double>(features.images * features.inner);
+}
+
+double MeanMargin(const Tensor& z) {
+  const Features features(z);
+  double sum = 0;
+  for (int64_t n = 0; n < features.images; ++n) {
+    for (int64_t v = 0; v < features.inner; ++v) {
+      float first = -std::numeric_limits<float>::infinity();
+      float second = first;
+      for (int64_t k = 0; k < features.size; ++k) {
+        const float x = features.At(n, k, v);
+        if (x > first) {
+          second = first;
+          first = x;
+        } else {
+          second = std::max(second, x);
+        }
+      }
+      const double gap = features.size > 1 ? static_cast<double>(first) - second : 0.0;
+      sum += gap * gap / 2;
+    }
+  }
+  return sum / static_cast<double>(features.images * features.inner);
+}
+
+absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
+    const Graph& graph, const Calibration& calibration, const Tensor& images, const std::vector<int>& widths,
+    ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress) {
+  Graph trial = graph.Clone();
+  const std::vector<size_t> nodes = WeightedNodes(graph);
+  BITSTAGE_ASSIGN_OR_RETURN(const Tensor reference, RunFeatures(graph, images, pool));
+  std::vector<std::vector<double>> noise(nodes.size());
+  int64_t done = 0;
+  for (size_t layer = 0; layer < nodes.size(); ++layer) {
+    const Node& node = trial.nodes[nodes[layer]];
+    const LayerGeometry geometry = GeometryOf(trial, node);
+    std::optional<Tensor>& weights = trial.constant(WeightsOf(node.op)).values;
+    std::optional<Tensor>& bias = trial.constant(BiasOf(node.op)).values;
+    const Tensor original = weights->Clone();
+    const Tensor original_bias = bias->Clone();
+    const std::vector<double>& mean = calibration.values[static_cast<size_t>(node.inputs[0])].mean;
+    for (const int bits : widths) {
+      const std::vector<float> rounded =
+          RoundWeights(original.shape(), original.Span<float>(), {Codebook::kUniform, bits, ScaleKind::kChannel})
+              .Dequantized();
+      std::copy(rounded.begin(), rounded.end(), weights->Span<float>().begin());
+      bias = original_bias.Clone();
+      if (!geometry.transposed) CorrectBias(geometry, original, rounded, mean, mean, bias->Span<float>());
+      BITSTAGE_ASSIGN_OR_RETURN(const Tensor features, RunFeatures(trial, images, pool));
+      noise[layer].push_back(MeanSquaredDistance(reference, features));
+      if (progress) progress(++done, static_cast<int64_t>(nodes.size() * widths.size()));
+    }
+    weights = original.Clone();
+    bias = original_bias.Clone();
+  }
+  return noise;
+}
+
+}  // namespace bitstage
