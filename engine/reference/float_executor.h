@@ -3,10 +3,10 @@
 //   FloatExecutor executor(graph, &pool);
 //   ASSIGN_OR_RETURN(std::vector<Tensor> outputs, executor.Run({{images.View()}}));
 //
-// Values are [batch] + per-image shape, ONNX layout. Constants with WeightCodes are dequantized. Values that carry a grid
-// are, when `snap_to_grids` is set, rounded to it as the integer engine would round them (a simulation in float: equal up
-// to float rounding before the rounding to a code). Same bits for every thread count, batch and tier (sgemm's contract).
-// Thread-safe: Run keeps no state. The graph must outlive the executor.
+// Values are [batch] + per-image shape, ONNX layout. Constants with WeightCodes are dequantized. Values that carry a
+// grid are, when `snap_to_grids` is set, rounded to it as the integer engine would round them (a simulation in float:
+// equal up to float rounding before the rounding to a code). Same bits for every thread count, batch and tier (sgemm's
+// contract). Thread-safe: Run keeps no state. The graph must outlive the executor.
 #pragma once
 
 #include <functional>
@@ -22,8 +22,8 @@ namespace bitstage {
 
 class FloatExecutor {
  public:
-  // Called with every value as soon as it is computed (inputs first), in node order, on the calling thread. The observer
-  // may change it: what follows sees the change.
+  // Called with every value as soon as it is computed (inputs first), in node order, on the calling thread. The
+  // observer may change it: what follows sees the change.
   using Observer = std::function<void(ValueId id, Tensor& value)>;
 
   // pool may be null.
