@@ -1,0 +1,25 @@
+// The sections of a .bitstage file and the Model they stand for.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/format/model_container.h"
+#include "engine/graph/model.h"
+
+namespace bitstage {
+
+struct ModelBytes {
+  std::string meta;
+  std::string weights;
+  std::string floats;
+};
+
+// Requires a graph that Validate takes. Equal models give equal bytes.
+ModelBytes SerializeModel(const Model& model);
+
+// INVALID_ARGUMENT or DATA_LOSS naming section and field. Allocates no more than a small multiple of the sections'
+// sizes.
+absl::StatusOr<Model> DeserializeModel(const ModelSections& sections);
+
+}  // namespace bitstage

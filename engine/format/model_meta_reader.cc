@@ -1,0 +1,283 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/checked_math.h"
+#include "engine/base/status_macros.h"
+#include "engine/format/model_codes.h"
+#include "engine/format/model_enums.h"
+#include "engine/format/model_format.h"
+#include "engine/format/model_meta.h"
+#include "engine/format/model_ops.h"
+
+namespace bitstage {
+namespace {
+
+using namespace model_enums;
+
+template <typename... Parts>
+absl::Status Refuse(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// `status` with `where` in front of its message.
+template <typename... Parts>
+absl::Status At(const absl::Status& status, const Parts&... where) {
+  return absl::Status(status.code(), absl::StrCat(where..., ": ", status.message()));
+}
+
+// Hands out a section from its beginning to its end, back to back.
+class SectionCursor {
+ public:
+  SectionCursor(absl::string_view name, std::span<const std::byte> bytes) : name_(name), bytes_(bytes) {}
+
+  absl::StatusOr<std::span<const std::byte>> Take(uint64_t offset, std::optional<int64_t> size) {
+    if (offset != next_) return Refuse("offset in ", name_, " is ", offset, ", expected ", next_);
+    if (!size || static_cast<uint64_t>(*size) > bytes_.size() - next_) {
+      return Refuse("needs ", size ? absl::StrCat(*size) : "too many", " bytes at ", offset, " of ", name_,
+                    ", which has ", bytes_.size());
+    }
+    const std::span<const std::byte> taken = bytes_.subspan(next_, static_cast<size_t>(*size));
+    next_ += taken.size();
+    return taken;
+  }
+  [[nodiscard]] absl::Status CheckAtEnd() const {
+    if (next_ == bytes_.size()) return absl::OkStatus();
+    return Refuse(name_, ": ", bytes_.size() - next_, " bytes at the end belong to no constant");
+  }
+
+ private:
+  absl::string_view name_;
+  std::span<const std::byte> bytes_;
+  size_t next_ = 0;
+};
+
+std::vector<uint8_t> ToBytes(const std::string& bytes) { return {bytes.begin(), bytes.end()}; }
+
+absl::StatusOr<Value> ReadValue(const pb::Value& proto) {
+  Value value;
+  value.name = proto.name();
+  BITSTAGE_ASSIGN_OR_RETURN(value.shape, ReadShape(proto.shape(), "shape"));
+  BITSTAGE_ASSIGN_OR_RETURN(value.type, FromProto(kDataTypes, proto.type(), "type"));
+  if (!proto.has_grid()) return value;
+  const pb::Grid& grid = proto.grid();
+  if (grid.zero_point() > 255) return Refuse("grid.zero_point is ", grid.zero_point(), ", expected 0 to 255");
+  value.grid = Grid{.zero_point = static_cast<int>(grid.zero_point()),
+                    .step = {grid.step().begin(), grid.step().end()},
+                    .bits = ToBytes(grid.bits()),
+                    .shift = ToBytes(grid.shift())};
+  return value;
+}
+
+absl::StatusOr<WeightCodes> ReadCodes(const pb::Codes& proto, Shape shape, SectionCursor& weights,
+                                      SectionCursor& floats) {
+  WeightCodes codes;
+  codes.shape = std::move(shape);
+  codes.alpha = ToBytes(proto.alpha());
+  BITSTAGE_ASSIGN_OR_RETURN(codes.codebook, FromProto(kCodebooks, proto.codebook(), "codebook"));
+  BITSTAGE_ASSIGN_OR_RETURN(codes.kind, FromProto(kScaleKinds, proto.scale_kind(), "scale_kind"));
+  if (proto.bits() < 1 || proto.bits() > 8) return Refuse("bits is ", proto.bits(), ", expected 1 to 8");
+  codes.bits = static_cast<int>(proto.bits());
+
+  const std::optional<int64_t> count = codes.shape.CheckedElements();
+  if (!count) return Refuse("shape ", codes.shape.ToString(), " has too many elements");
+  const std::optional<int64_t> size = PackedBytes(codes.codebook, codes.bits, *count);
+  if (!size || static_cast<uint64_t>(*size) != proto.size()) {
+    return Refuse("size is ", proto.size(), " bytes, expected ", size ? absl::StrCat(*size) : "fewer", " for ", *count,
+                  " codes of ", codes.bits, " bits");
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, weights.Take(proto.offset(), size));
+  BITSTAGE_ASSIGN_OR_RETURN(codes.codes, Unpack(codes.codebook, codes.bits, *count, packed));
+
+  if (proto.scale_count() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
+    return Refuse("scale_count is ", proto.scale_count());
+  }
+  const auto scale_count = static_cast<size_t>(proto.scale_count());
+  BITSTAGE_ASSIGN_OR_RETURN(
+      const std::span<const std::byte> scales,
+      floats.Take(proto.scale_offset(), CheckedMul(static_cast<int64_t>(scale_count), sizeof(float))));
+  codes.scale.resize(scale_count);
+  if (!scales.empty()) std::memcpy(codes.scale.data(), scales.data(), scales.size());
+  return codes;
+}
+
+absl::StatusOr<Constant> ReadConstant(const pb::Constant& proto, SectionCursor& weights, SectionCursor& floats) {
+  Constant constant{.name = proto.name(), .values = std::nullopt, .codes = std::nullopt};
+  BITSTAGE_ASSIGN_OR_RETURN(Shape shape, ReadShape(proto.shape(), "shape"));
+  switch (proto.data_case()) {
+    case pb::Constant::kCodes: {
+      BITSTAGE_ASSIGN_OR_RETURN(constant.codes, ReadCodes(proto.codes(), std::move(shape), weights, floats));
+      return constant;
+    }
+    case pb::Constant::kFloats: {
+      const std::optional<int64_t> count = shape.CheckedElements();
+      const std::optional<int64_t> size = count ? CheckedMul(*count, sizeof(float)) : std::nullopt;
+      BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, floats.Take(proto.floats().offset(), size));
+      constant.values.emplace(DataType::kFloat32, std::move(shape));
+      std::memcpy(constant.values->data(), bytes.data(), bytes.size());
+      return constant;
+    }
+    case pb::Constant::DATA_NOT_SET: break;
+  }
+  return Refuse("data is missing");
+}
+
+absl::StatusOr<Node> ReadNode(const pb::Node& proto) {
+  Node node;
+  node.name = proto.name();
+  for (const uint32_t input : proto.inputs()) {
+    BITSTAGE_ASSIGN_OR_RETURN(const ValueId id, ReadIndex(input, "inputs"));
+    node.inputs.push_back(id);
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(node.output, ReadIndex(proto.output(), "output"));
+  BITSTAGE_ASSIGN_OR_RETURN(node.op, ReadOp(proto));
+  return node;
+}
+
+template <typename List>
+absl::Status CheckCount(const List& list, absl::string_view field) {
+  if (static_cast<size_t>(list.size()) <= model_format::kMaxGraphItems) return absl::OkStatus();
+  return Refuse("META: graph.", field, " has ", list.size(), " entries, expected at most ",
+                model_format::kMaxGraphItems);
+}
+
+absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sections) {
+  BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.values(), "values"));
+  BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.constants(), "constants"));
+  BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.nodes(), "nodes"));
+  BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.inputs(), "inputs"));
+  BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.outputs(), "outputs"));
+  Graph graph;
+  for (const pb::Value& from : proto.values()) {
+    absl::StatusOr<Value> value = ReadValue(from);
+    if (!value.ok()) return At(value.status(), "META: value ", graph.values.size(), " '", from.name(), "'");
+    graph.AddValue(*std::move(value));
+  }
+  SectionCursor weights("WEIGHTS", sections.weights);
+  SectionCursor floats("FLOATS", sections.floats);
+  for (const pb::Constant& from : proto.constants()) {
+    absl::StatusOr<Constant> constant = ReadConstant(from, weights, floats);
+    if (!constant.ok()) return At(constant.status(), "META: constant ", graph.constants.size(), " '", from.name(), "'");
+    graph.AddConstant(*std::move(constant));
+  }
+  BITSTAGE_RETURN_IF_ERROR(weights.CheckAtEnd());
+  BITSTAGE_RETURN_IF_ERROR(floats.CheckAtEnd());
+  for (const pb::Node& from : proto.nodes()) {
+    absl::StatusOr<Node> node = ReadNode(from);
+    if (!node.ok()) return At(node.status(), "META: node ", graph.nodes.size(), " '", from.name(), "'");
+    graph.nodes.push_back(*std::move(node));
+  }
+  for (const uint32_t id : proto.inputs()) {
+    BITSTAGE_ASSIGN_OR_RETURN(graph.inputs.emplace_back(), ReadIndex(id, "META: graph.inputs"));
+  }
+  for (const uint32_t id : proto.outputs()) {
+    BITSTAGE_ASSIGN_OR_RETURN(graph.outputs.emplace_back(), ReadIndex(id, "META: graph.outputs"));
+  }
+  if (const absl::Status status = Validate(graph); !status.ok()) return At(status, "META: graph");
+  return graph;
+}
+
+bool AreFinite(const std::vector<float>& values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
+// `input` is the network's first input.
+absl::StatusOr<Preprocessing> ReadPreprocessing(const pb::Preprocessing& proto, const Value& input) {
+  Preprocessing result{.width = proto.width(),
+                       .height = proto.height(),
+                       .resize_shorter = proto.resize_shorter(),
+                       .pad_value = proto.pad_value(),
+                       .scale = proto.scale(),
+                       .mean = {proto.mean().begin(), proto.mean().end()},
+                       .std = {proto.std().begin(), proto.std().end()}};
+  BITSTAGE_ASSIGN_OR_RETURN(result.color, FromProto(kColorOrders, proto.color(), "color"));
+  BITSTAGE_ASSIGN_OR_RETURN(result.geometry, FromProto(kGeometries, proto.geometry(), "geometry"));
+  const Shape expected{result.channels(), result.height, result.width};
+  if (!(input.shape == expected)) {
+    return Refuse("makes ", expected.ToString(), ", but input '", input.name, "' is ", input.shape.ToString());
+  }
+  const int shorter = std::min(result.width, result.height);
+  const int least = result.geometry == Geometry::kCenterCrop ? shorter : 0;
+  if (result.resize_shorter < least || result.resize_shorter > model_format::kMaxResizeShorter) {
+    return Refuse("resize_shorter is ", result.resize_shorter, " for ", Name(result.geometry), " to ", result.width,
+                  "x", result.height);
+  }
+  if (result.pad_value < 0 || result.pad_value > 255) return Refuse("pad_value is ", result.pad_value);
+  if (!std::isfinite(result.scale)) return Refuse("scale is ", result.scale);
+  const auto is_per_channel = [&](const std::vector<float>& values) {
+    return values.size() == 1 || values.size() == static_cast<size_t>(result.channels());
+  };
+  if (!is_per_channel(result.mean) || !AreFinite(result.mean)) {
+    return Refuse("mean has ", result.mean.size(), " entries, expected 1 or ", result.channels(), " finite numbers");
+  }
+  const bool divides = std::none_of(result.std.begin(), result.std.end(), [](float x) { return x == 0; });
+  if (!is_per_channel(result.std) || !AreFinite(result.std) || !divides) {
+    return Refuse("std has ", result.std.size(), " entries, expected 1 or ", result.channels(),
+                  " finite numbers other than 0");
+  }
+  return result;
+}
+
+absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, Model& model) {
+  const auto is_boundary = [&](ValueId id) {
+    return model.graph.value(id).name == proto.value() && model.graph.value(id).grid.has_value();
+  };
+  const Graph& graph = model.graph;
+  if (std::none_of(graph.inputs.begin(), graph.inputs.end(), is_boundary) &&
+      std::none_of(graph.outputs.begin(), graph.outputs.end(), is_boundary)) {
+    return Refuse("names no graph input or output that has a grid");
+  }
+  BoundaryTables tables;
+  for (const std::string& lengths : proto.code_lengths()) {
+    if (lengths.empty() || lengths.size() > 256) {
+      return Refuse("code_lengths has ", lengths.size(), " symbols, expected 1 to 256");
+    }
+    tables.code_lengths.push_back(ToBytes(lengths));
+  }
+  if (!model.boundary_tables.emplace(proto.value(), std::move(tables)).second) return Refuse("is there twice");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Model> DeserializeModel(const ModelSections& sections) {
+  pb::Model proto;
+  if (!proto.ParseFromArray(sections.meta.data(), static_cast<int>(sections.meta.size()))) {
+    return Refuse("META: not a message of bitstage.model.v1.Model");
+  }
+  Model model;
+  model.name = proto.name();
+  BITSTAGE_ASSIGN_OR_RETURN(model.graph, ReadGraph(proto.graph(), sections));
+  if (proto.has_preprocessing()) {
+    absl::StatusOr<Preprocessing> preprocessing =
+        ReadPreprocessing(proto.preprocessing(), model.graph.value(model.graph.inputs[0]));
+    if (!preprocessing.ok()) return At(preprocessing.status(), "META: preprocessing");
+    model.preprocessing = *std::move(preprocessing);
+  }
+  model.labels = {proto.labels().begin(), proto.labels().end()};
+  model.class_offset = proto.class_offset();
+  const pb::Provenance& provenance = proto.provenance();
+  model.provenance = {.source_file = provenance.source_file(),
+                      .source_sha256 = provenance.source_sha256(),
+                      .command = provenance.command(),
+                      .tool_version = provenance.tool_version(),
+                      .notes = {provenance.notes().begin(), provenance.notes().end()}};
+  if (proto.has_stage()) {
+    const pb::Stage& stage = proto.stage();
+    if (stage.index() < 0 || stage.index() >= stage.count()) {
+      return Refuse("META: stage: index is ", stage.index(), " of ", stage.count());
+    }
+    model.stage = {.index = stage.index(), .count = stage.count(), .pipeline_id = stage.pipeline_id()};
+  }
+  for (const pb::BoundaryTables& tables : proto.boundary_tables()) {
+    if (const absl::Status status = ReadBoundaryTables(tables, model); !status.ok()) {
+      return At(status, "META: boundary_tables '", tables.value(), "'");
+    }
+  }
+  return model;
+}
+
+}  // namespace bitstage
