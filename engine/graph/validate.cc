@@ -85,6 +85,17 @@ absl::StatusOr<DataType> InferType(const Graph& graph, const Node& node) {
   return std::holds_alternative<ArgMax>(node.op) ? DataType::kInt64 : DataType::kFloat32;
 }
 
+// Codes of weights hold w·step where the input has a step per channel, and channels are axis 0 of the input: a fully
+// connected layer that sums over another axis cannot.
+absl::Status CheckStepPerChannel(const Graph& graph, const Node& node) {
+  const auto* fc = std::get_if<FullyConnected>(&node.op);
+  if (fc == nullptr || !graph.constant(fc->weights).codes) return absl::OkStatus();
+  const Value& input = graph.value(node.inputs[0]);
+  if (!input.grid || !input.grid->HasStepPerChannel() || input.shape.rank() == 1) return absl::OkStatus();
+  return Refuse("input '", input.name, "' of shape ", input.shape.ToString(),
+                " has a step per channel, which is not the axis that is summed");
+}
+
 class GraphCheck {
  public:
   explicit GraphCheck(const Graph& graph) : graph_(graph), defined_(graph.values.size(), false) {}
@@ -149,6 +160,7 @@ class GraphCheck {
     if (type != output.type) {
       return Refuse("output '", output.name, "' is declared as ", Name(output.type), ", but its type is ", Name(type));
     }
+    BITSTAGE_RETURN_IF_ERROR(CheckStepPerChannel(graph_, node));
     macs_ += MacsOf(graph_, node);  // each term is below 2^62, the sum before it at most 2^50
     if (macs_ > kMaxMacs) return Refuse("the network needs more than ", kMaxMacs, " multiply-accumulates an image");
     return absl::OkStatus();
