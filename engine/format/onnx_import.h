@@ -15,10 +15,10 @@ namespace bitstage {
 std::span<const absl::string_view> SupportedOnnxOperators();
 
 // Opsets 9 to 21. Shape arithmetic is folded, the batch dimension removed (see Shape); no other rewriting: run
-// engine/graph/passes on the result. The metadata entry `preprocess` (JSON, as in the model zoo of this project) becomes
-// Model::preprocessing.
-// INVALID_ARGUMENT: not an ONNX model, inconsistent, or over a limit. UNIMPLEMENTED: an operator, attribute or opset we
-// do not have; the message names node, operator, opset, and for operators the list of what is supported.
+// engine/graph/passes on the result. The metadata entry `preprocess` (JSON, as in the model zoo of this project)
+// becomes Model::preprocessing. INVALID_ARGUMENT: not an ONNX model, inconsistent, or over a limit. UNIMPLEMENTED: an
+// operator, attribute or opset we do not have; the message names node, operator, opset, and for operators the list of
+// what is supported.
 absl::StatusOr<Model> ImportOnnx(std::span<const std::byte> bytes, absl::string_view name);
 
 // The same for a file; also fills Provenance::source_file and source_sha256. Errors name the file.
