@@ -1,0 +1,68 @@
+#include "server/repository/served_model.h"
+
+#include <filesystem>
+#include <utility>
+
+#include "engine/base/status_macros.h"
+#include "engine/format/model_file.h"
+
+namespace bitstage::server {
+namespace {
+
+absl::Status WarmUp(ServedModel& model) {
+  std::unique_ptr<SessionSlot> slot = model.Borrow();
+  std::vector<Tensor> zeros;
+  std::vector<TensorView> views;
+  for (const TensorSpec& input : model.interface().inputs) zeros.emplace_back(input.type, input.shape.WithOuter(1));
+  for (const Tensor& tensor : zeros) views.push_back(tensor.View());
+  BITSTAGE_RETURN_IF_ERROR(slot->session.Run(1, views, Cancellation::None()));
+  model.GiveBack(std::move(slot));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::unique_ptr<SessionSlot> ServedModel::Borrow() {
+  {
+    const MutexLock lock(mutex_);
+    if (!idle_.empty()) {
+      std::unique_ptr<SessionSlot> slot = std::move(idle_.back());
+      idle_.pop_back();
+      return slot;
+    }
+  }
+  auto slot = std::make_unique<SessionSlot>(SessionSlot{Session(executable_, interface_.max_batch, pool_), {}});
+  for (size_t i = 0; i < interface_.inputs.size(); ++i) {
+    const TensorSpec& input = interface_.inputs[i];
+    slot->staging.push_back(interface_.TakesImages(i) ? Tensor(input.type, input.shape.WithOuter(interface_.max_batch))
+                                                      : Tensor());
+  }
+  return slot;
+}
+
+void ServedModel::GiveBack(std::unique_ptr<SessionSlot> slot) {
+  const MutexLock lock(mutex_);
+  idle_.push_back(std::move(slot));
+}
+
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& path, const std::string& name,
+                                                             int64_t version, const LoadOptions& options) {
+  BITSTAGE_ASSIGN_OR_RETURN(Model model, ReadModelFile(path));
+  std::error_code error;
+  const uintmax_t file_bytes = std::filesystem::file_size(path, error);
+  auto shared = std::make_shared<const Model>(std::move(model));
+  BITSTAGE_ASSIGN_OR_RETURN(std::shared_ptr<const Executable> executable, Executable::Compile(shared, {}));
+  ModelInterface interface {
+    .name = name, .version = std::to_string(version), .inputs = executable->inputs(), .outputs = executable->outputs(),
+    .preprocessing = shared->preprocessing, .labels = shared->labels, .max_batch = options.max_batch
+  };
+  const MemoryUse& use = executable->memory();
+  const ModelMemory memory{.weight_bytes = use.weight_bytes,
+                           .arena_bytes_per_image = use.arena_bytes_per_image,
+                           .file_bytes = error ? 0 : file_bytes};
+  auto served = std::make_shared<ServedModel>(std::move(interface), memory, std::move(executable), options.pool);
+  BITSTAGE_RETURN_IF_ERROR(WarmUp(*served));
+  return served;
+}
+
+}  // namespace bitstage::server
