@@ -7,18 +7,11 @@ namespace bitstage {
 
 double DqaStep(double max_abs, int width) { return std::ldexp(max_abs, 1 - width); }
 
-int DqaCode(double x, double step, int width) {
-  if (step == 0) return 0;
-  const Levels levels = Levels::Signed(width);
-  return static_cast<int>(
-      std::clamp(std::nearbyint(x / step), static_cast<double>(levels.low), static_cast<double>(levels.high)));
-}
-
 DqaChannel QuantizeDqa(std::span<const float> values, int n, int m) {
   DqaChannel channel;
   for (const float x : values) channel.max_abs = std::max(channel.max_abs, std::abs(static_cast<double>(x)));
   channel.step = DqaStep(channel.max_abs, n + m);
-  for (const float x : values) channel.codes.push_back(DqaCode(x, channel.step, n + m));
+  for (const float x : values) channel.codes.push_back(UniformCode(x, channel.step, Levels::Signed(n + m)));
   return channel;
 }
 

@@ -15,14 +15,14 @@
 
 #include "engine/quant/activation_grids.h"
 #include "engine/quant/histogram.h"
+#include "engine/quant/linear.h"
 #include "engine/tensor/grid.h"
 
 namespace bitstage {
 
 // M / 2^(width−1), width = n or n+m.
 double DqaStep(double max_abs, int width);
-// Q (q for m = 0) of one value; 0 for step 0.
-int DqaCode(double x, double step, int width);
+// The two parts of Q = UniformCode(x, step, Levels::Signed(n + m)).
 inline int ShiftedCode(int code, int m) { return code >> m; }
 inline int ShiftingError(int code, int m) { return code & ((1 << m) - 1); }
 

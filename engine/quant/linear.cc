@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "engine/quant/rounding.h"
@@ -45,6 +47,12 @@ double Reach(const Histogram& histogram, Levels levels) {
 }
 
 }  // namespace
+
+int UniformCode(double x, double step, Levels levels) {
+  if (step == 0) return 0;
+  return static_cast<int>(
+      RoundHalfEven(std::clamp(x / step, static_cast<double>(levels.low), static_cast<double>(levels.high))));
+}
 
 double MeanSquaredError(const Histogram& histogram, double step, Levels levels) {
   if (histogram.count() == 0) return 0;

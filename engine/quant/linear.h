@@ -18,6 +18,9 @@ struct Levels {
   static constexpr Levels Signed(int bits) { return {-(1 << (bits - 1)), (1 << (bits - 1)) - 1}; }
 };
 
+// The integer of the quantizer above: clamp(rint(x / step), low, high). 0 for step 0.
+int UniformCode(double x, double step, Levels levels);
+
 // Mean (x − x̂)² over the histogram; 0 for an empty one. Within a bin the values count as evenly spread, which adds
 // width²/12 to the squared distance of the bin's middle.
 double MeanSquaredError(const Histogram& histogram, double step, Levels levels);
