@@ -1,0 +1,131 @@
+#include "engine/runtime/conv_step.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "engine/base/aligned_buffer.h"
+#include "engine/runtime/output_transform.h"
+
+namespace bitstage {
+namespace {
+
+// Multiply-accumulates in a nanosecond on one core: low, so that a share of rows is never too small to pay.
+double MacsPerNanosecond(Isa isa) { return isa == Isa::kReference ? 0.5 : 20; }
+
+std::vector<int8_t> FoldedWeights(const ConvLayer& layer) {
+  std::vector<int8_t> folded = layer.weights->Folded();
+  if (!layer.flip_kernel) return folded;
+  const int64_t positions = layer.shape.kernel_height * layer.shape.kernel_width;
+  for (auto kernel = folded.begin(); kernel != folded.end(); kernel += positions) {
+    std::reverse(kernel, kernel + positions);
+  }
+  return folded;
+}
+
+int MaxMagnitude(std::span<const int8_t> weights) {
+  int largest = 0;
+  for (const int8_t w : weights) largest = std::max(largest, std::abs(static_cast<int>(w)));
+  return largest;
+}
+
+TransformArrays MakeConvTransform(const ConvLayer& layer) {
+  const int64_t outputs = layer.shape.out_channels;
+  TransformArrays arrays = MakeTransform(layer.output_grid, outputs, layer.clamp);
+  if (layer.residual) arrays.residual_mult.resize(static_cast<size_t>(outputs));
+  // Steps of single channels are in the weights already (docs/integer-arithmetic.md §1).
+  const double step_in = layer.input.grid->HasStepPerChannel() ? 1.0 : layer.input.grid->StepOf(0);
+  for (int64_t o = 0; o < outputs; ++o) {
+    const auto i = static_cast<size_t>(o);
+    const OutputScale scale = OutputScaleOf(layer.output_grid, o);
+    const double bias = layer.bias.empty() ? 0.0 : layer.bias[i];
+    double add = bias / scale.unit + scale.offset;
+    if (layer.residual) {
+      const double residual_mult = layer.residual->grid->StepOf(o) / scale.unit;
+      add -= residual_mult * layer.residual->grid->zero_point;
+      arrays.residual_mult[i] = static_cast<float>(residual_mult);
+    }
+    arrays.mult[i] = static_cast<float>(step_in * layer.weights->ScaleOf(o) / scale.unit);
+    arrays.add[i] = static_cast<float>(add);
+  }
+  return arrays;
+}
+
+class ConvStep : public Step {
+ public:
+  struct Parameters {
+    const kernels::ConvKernel* kernel;
+    kernels::ConvShape shape;
+    AlignedBuffer packed;
+    std::vector<int32_t> acc_init;
+    TransformArrays transform;
+    uint8_t zero_point;
+    Place input;
+    std::optional<Place> residual;
+    Place output;
+  };
+
+  ConvStep(Traits traits, Parameters parameters) : Step(std::move(traits)), p_(std::move(parameters)) {}
+
+  void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte* scratch) const override {
+    kernels::ConvCall call;
+    call.input = frame.At<uint8_t>(p_.input);
+    call.input_pixel_stride = p_.input.pixel_stride;
+    call.zero_point = p_.zero_point;
+    call.packed_weights = p_.packed.data();
+    call.acc_init = p_.acc_init.data();
+    call.transform = p_.transform.View();
+    call.residual = p_.residual ? frame.At<uint8_t>(*p_.residual) : nullptr;
+    call.residual_pixel_stride = p_.residual ? p_.residual->pixel_stride : 0;
+    call.output = frame.At<std::byte>(p_.output);
+    call.output_pixel_stride = p_.output.pixel_stride;
+    call.row_begin = row_begin;
+    call.row_end = row_end;
+    call.scratch = scratch;
+    p_.kernel->run(p_.shape, call);
+  }
+
+ private:
+  Parameters p_;
+};
+
+}  // namespace
+
+std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const ConvLayer& layer) {
+  const kernels::ConvShape& shape = layer.shape;
+  const std::vector<int8_t> weights = FoldedWeights(layer);
+  const int max_code =
+      std::max(layer.input.grid->MaxCode(), layer.input.grid->zero_point);  // padding is the zero point
+  const kernels::ConvKernel& kernel = table.ChooseConv(shape, max_code, MaxMagnitude(weights));
+
+  ConvStep::Parameters p{.kernel = &kernel,
+                         .shape = shape,
+                         .packed = AlignedBuffer(kernel.packed_bytes(shape)),
+                         .acc_init = {},
+                         .transform = MakeConvTransform(layer),
+                         .zero_point = static_cast<uint8_t>(layer.input.grid->zero_point),
+                         .input = layer.input.place,
+                         .residual = layer.residual ? std::optional(layer.residual->place) : std::nullopt,
+                         .output = layer.output};
+  kernel.pack(shape, weights.data(), p.packed.data());
+  const size_t per_output = weights.size() / static_cast<size_t>(shape.out_channels);
+  for (auto row = weights.begin(); row != weights.end(); row += static_cast<ptrdiff_t>(per_output)) {
+    int32_t sum = 0;
+    for (size_t i = 0; i < per_output; ++i) sum += row[static_cast<ptrdiff_t>(i)];
+    p.acc_init.push_back(-static_cast<int32_t>(p.zero_point) * sum);
+  }
+
+  Step::Traits traits;
+  traits.kernel = kernel.name;
+  traits.reads = {layer.input.place.slot};
+  if (layer.residual) traits.reads.push_back(layer.residual->place.slot);
+  traits.writes = {layer.output.slot};
+  traits.rows = shape.out_height;
+  traits.row_nanoseconds =
+      static_cast<double>(shape.out_width) * static_cast<double>(weights.size()) / MacsPerNanosecond(table.isa);
+  traits.scratch_bytes = kernel.scratch_bytes(shape);
+  traits.constant_bytes = p.packed.size() + p.acc_init.size() * sizeof(int32_t) + p.transform.bytes();
+  return std::make_unique<ConvStep>(std::move(traits), std::move(p));
+}
+
+}  // namespace bitstage

@@ -1,0 +1,100 @@
+#include "engine/runtime/executable.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/kernels/kernel_table.h"
+#include "engine/runtime/lowering.h"
+#include "engine/runtime/plan.h"
+
+namespace bitstage {
+namespace {
+
+// More than any network that a CPU serves needs for one image.
+constexpr size_t kMaxArenaBytes = size_t{1} << 33;
+
+absl::Status CheckModel(const Model& model) {
+  const Graph& graph = model.graph;
+  BITSTAGE_RETURN_IF_ERROR(Validate(graph));
+  for (const Node& node : graph.nodes) {
+    const ConstantId weights = WeightsOf(node.op);
+    if (weights == kNoConstant || graph.constant(weights).codes) continue;
+    return absl::InvalidArgumentError(absl::StrCat("model '", model.name, "': the weights of node '", node.name,
+                                                   "' are floats; quantize the model first"));
+  }
+  for (const ValueId id : graph.inputs) {
+    if (graph.value(id).grid) continue;
+    return absl::InvalidArgumentError(absl::StrCat("model '", model.name, "': input '", graph.value(id).name,
+                                                   "' has no activation grid; quantize the model first"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Isa> ResolveIsa(const CompileOptions& options) {
+  if (!options.isa) return ChooseIsa();
+  const std::vector<Isa>& supported = SupportedIsas();
+  if (std::find(supported.begin(), supported.end(), *options.isa) != supported.end()) return *options.isa;
+  return absl::InvalidArgumentError(absl::StrCat("this CPU does not run ", Name(*options.isa), " kernels"));
+}
+
+TensorSpec CodeSpec(const Value& value) { return {value.name, DataType::kUInt8, CodeShape(value.shape)}; }
+
+void Describe(Executable::Plan& plan) {
+  const Graph& graph = plan.model->graph;
+  const bool takes_codes = plan.model->stage && plan.model->stage->index > 0;
+  for (const ValueId id : graph.inputs) {
+    const Value& value = graph.value(id);
+    plan.inputs.push_back(takes_codes ? CodeSpec(value) : TensorSpec{value.name, value.type, value.shape});
+  }
+  for (const ValueId id : graph.outputs) {
+    const Value& value = graph.value(id);
+    plan.outputs.push_back(value.grid ? CodeSpec(value) : TensorSpec{value.name, value.type, value.shape});
+  }
+}
+
+absl::Status PlanMemory(Executable::Plan& plan) {
+  std::vector<Lifetime> lifetimes(plan.slots.size());
+  int64_t at = 0;
+  const auto visit = [&](const Step& step) {
+    for (const int slot : step.traits().reads) lifetimes[static_cast<size_t>(slot)].Touch(at);
+    for (const int slot : step.traits().writes) lifetimes[static_cast<size_t>(slot)].Touch(at);
+    plan.scratch_bytes = std::max(plan.scratch_bytes, step.traits().scratch_bytes);
+    plan.memory.weight_bytes += step.traits().constant_bytes;
+    ++at;
+  };
+  for (const InputPlan& input : plan.input_plans) visit(*input.from_floats);
+  for (const std::unique_ptr<Step>& step : plan.steps) visit(*step);
+  plan.memory.arena_bytes_per_image = PlanArena(plan.slots, lifetimes);
+  if (plan.memory.arena_bytes_per_image <= kMaxArenaBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("model '", plan.model->name, "' needs ", plan.memory.arena_bytes_per_image,
+                   " bytes of activations for one image, at most ", kMaxArenaBytes, " are served"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const Executable>> Executable::Compile(std::shared_ptr<const Model> model,
+                                                                      const CompileOptions& options) {
+  BITSTAGE_RETURN_IF_ERROR(CheckModel(*model));
+  auto plan = std::make_unique<Plan>();
+  plan->model = std::move(model);
+  BITSTAGE_ASSIGN_OR_RETURN(plan->isa, ResolveIsa(options));
+  Lowering(kernels::TableFor(plan->isa), *plan).Run();
+  Describe(*plan);
+  BITSTAGE_RETURN_IF_ERROR(PlanMemory(*plan));
+  return std::shared_ptr<const Executable>(new Executable(std::move(plan)));
+}
+
+Executable::Executable(std::unique_ptr<Plan> plan) : plan_(std::move(plan)) {}
+Executable::~Executable() = default;
+
+const Model& Executable::model() const { return *plan_->model; }
+Isa Executable::isa() const { return plan_->isa; }
+const std::vector<TensorSpec>& Executable::inputs() const { return plan_->inputs; }
+const std::vector<TensorSpec>& Executable::outputs() const { return plan_->outputs; }
+const MemoryUse& Executable::memory() const { return plan_->memory; }
+const std::vector<StepInfo>& Executable::steps() const { return plan_->infos; }
+
+}  // namespace bitstage

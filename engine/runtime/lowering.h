@@ -1,0 +1,66 @@
+// Lowering: from the nodes of a quantized graph to the steps of a plan.
+//
+// Each node becomes one of, in this order: integer steps on codes; a table or a move of codes; or its float meaning
+// between conversions. Which of the last two is taken never shows in the bits; which nodes are integer steps is fixed
+// by docs/integer-arithmetic.md.
+#pragma once
+
+#include <vector>
+
+#include "engine/kernels/kernel_table.h"
+#include "engine/runtime/placement.h"
+#include "engine/runtime/plan.h"
+
+namespace bitstage {
+
+class Lowering {
+ public:
+  // Adds to `plan`, whose model is quantized and validated, the inputs, the steps and the slots (without offsets).
+  Lowering(const kernels::KernelTable& table, Executable::Plan& plan);
+  void Run();
+
+ private:
+  // One overload a kind of node: emits its steps, or returns false where the float meaning must do.
+  bool Lower(const Node& node, const Conv& op);
+  bool Lower(const Node& node, const ConvTranspose& op);
+  bool Lower(const Node& node, const FullyConnected& op);
+  bool Lower(const Node& node, const Binary& op);
+  bool Lower(const Node& node, const Pool& op);
+  bool Lower(const Node& node, const GlobalAveragePool& op);
+  bool Lower(const Node& node, const Concat& op);
+  bool Lower(const Node& node, const Reshape& op);
+  bool Lower(const Node& node, const Unary& op);
+  bool Lower(const Node& node, const ChannelAffine&) { return LowerToTable(node); }
+  bool Lower(const Node& node, const BinaryConstant&) { return LowerToTable(node); }
+  bool Lower(const Node& node, const FakeQuantize&) { return LowerToTable(node); }
+  bool Lower(const Node& node, const Transpose&) { return LowerToMove(node); }
+  bool Lower(const Node& node, const Pad&) { return LowerToMove(node); }
+  bool Lower(const Node& node, const Slice&) { return LowerToMove(node); }
+  bool Lower(const Node& node, const Resize&) { return LowerToMove(node); }
+  bool Lower(const Node&, const Softmax&) { return false; }
+  bool Lower(const Node&, const ArgMax&) { return false; }
+
+  void LowerInput(size_t index);
+  bool LowerToTable(const Node& node);
+  bool LowerToMove(const Node& node);
+  void LowerToFloat(const Node& node);
+  void EmitConv(const Node& node, struct ConvLayer layer);
+  void Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs = 0);
+
+  [[nodiscard]] const Value& ValueOf(ValueId id) const { return graph_.value(id); }
+  [[nodiscard]] bool AreCodes(const Node& node) const;  // all inputs
+  [[nodiscard]] bool IsCode(ValueId id) const { return ValueOf(id).grid.has_value(); }
+  [[nodiscard]] Place PlaceOf(ValueId id) const { return placement_.places[static_cast<size_t>(id)]; }
+  [[nodiscard]] CodeOperand OperandOf(ValueId id) const;
+  Place AddFloatSlot(int64_t elements);
+  // The value's float32 in ONNX layout: its own place, or a dequantized copy, made when it is first asked for.
+  Place FloatPlace(const Node& consumer, ValueId id);
+
+  const Graph& graph_;
+  const kernels::KernelTable& table_;
+  Executable::Plan& plan_;
+  Placement placement_;
+  std::vector<Place> float_copies_;  // by ValueId
+};
+
+}  // namespace bitstage

@@ -1,0 +1,59 @@
+#include "engine/runtime/output_transform.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace bitstage {
+
+OutputScale OutputScaleOf(const Grid* grid, int64_t channel) {
+  if (grid == nullptr) return {};
+  const double scale = 1 << grid->ShiftOf(channel);
+  return {.unit = grid->StepOf(channel) * scale, .offset = grid->zero_point / scale};
+}
+
+kernels::OutputTransform TransformArrays::View() const {
+  return {.mult = mult.data(),
+          .add = add.data(),
+          .residual_mult = residual_mult.empty() ? nullptr : residual_mult.data(),
+          .low = low.data(),
+          .high = high.data(),
+          .shift = shift.empty() ? nullptr : shift.data(),
+          .to_float = to_float};
+}
+
+size_t TransformArrays::bytes() const {
+  return (mult.size() + add.size() + residual_mult.size() + low.size() + high.size()) * sizeof(float) + shift.size();
+}
+
+TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::optional<Clamp>& clamp) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  TransformArrays arrays;
+  const auto count = static_cast<size_t>(channels);
+  arrays.mult.resize(count);
+  arrays.add.resize(count);
+  arrays.low.resize(count);
+  arrays.high.resize(count);
+  arrays.to_float = grid == nullptr;
+  for (size_t i = 0; i < count; ++i) {
+    const auto c = static_cast<int64_t>(i);
+    const OutputScale scale = OutputScaleOf(grid, c);
+    double low = clamp ? clamp->low / scale.unit + scale.offset : -kInfinity;
+    double high = clamp ? clamp->high / scale.unit + scale.offset : kInfinity;
+    if (grid != nullptr) {
+      const double most = grid->MaxSymbol(c);
+      low = std::clamp(low, 0.0, most);
+      high = std::clamp(high, 0.0, most);
+    }
+    arrays.low[i] = static_cast<float>(low);
+    arrays.high[i] = static_cast<float>(high);
+  }
+  if (grid != nullptr && std::any_of(grid->shift.begin(), grid->shift.end(), [](uint8_t s) { return s != 0; })) {
+    arrays.shift.resize(count);
+    for (size_t i = 0; i < count; ++i) {
+      arrays.shift[i] = static_cast<uint8_t>(grid->ShiftOf(static_cast<int64_t>(i)));
+    }
+  }
+  return arrays;
+}
+
+}  // namespace bitstage

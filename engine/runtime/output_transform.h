@@ -1,0 +1,36 @@
+// The parameters of the output transform, from grids (docs/integer-arithmetic.md §3): computed in double, rounded once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/graph/ops.h"
+#include "engine/kernels/params.h"
+#include "engine/tensor/grid.h"
+
+namespace bitstage {
+
+// The output side of a channel: t = real / unit + offset.
+struct OutputScale {
+  double unit = 1;    // d_o · S
+  double offset = 0;  // z / S
+};
+
+// A null grid stands for a float output: unit 1, offset 0.
+OutputScale OutputScaleOf(const Grid* grid, int64_t channel);
+
+// Owns what kernels::OutputTransform points at, one entry a channel.
+struct TransformArrays {
+  std::vector<float> mult, add, residual_mult, low, high;
+  std::vector<uint8_t> shift;  // empty: no shifts
+  bool to_float = false;
+
+  [[nodiscard]] kernels::OutputTransform View() const;
+  [[nodiscard]] size_t bytes() const;
+};
+
+// Limits and shifts of an output on `grid` (null: float), mult and add sized for the caller to fill.
+TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::optional<Clamp>& clamp);
+
+}  // namespace bitstage

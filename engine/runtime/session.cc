@@ -1,0 +1,181 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/base/aligned_buffer.h"
+#include "engine/base/status_macros.h"
+#include "engine/runtime/executable.h"
+#include "engine/runtime/plan.h"
+
+namespace bitstage {
+namespace {
+
+// A share of a step that is worth waking a thread for.
+constexpr double kMinShareNanoseconds = 20'000;
+constexpr int64_t kSharesPerThread = 3;
+
+bool IsBatchOf(const Shape& shape, int64_t batch, const Shape& per_image) {
+  return shape.rank() == per_image.rank() + 1 && shape[0] == batch &&
+         std::equal(per_image.begin(), per_image.end(), shape.begin() + 1);
+}
+
+absl::Status CheckCodes(absl::string_view name, const CodeOperand& operand, std::span<const uint8_t> codes) {
+  const CodeLayout& layout = operand.layout;
+  size_t i = 0;
+  while (i < codes.size()) {
+    for (int64_t pixel = 0; pixel < layout.pixels(); ++pixel) {
+      for (int64_t c = 0; c < layout.channels; ++c, ++i) {
+        const int64_t channel = layout.grid_by_pixel ? pixel : c;
+        const int shift = operand.grid->ShiftOf(channel);
+        if (codes[i] >> shift <= operand.grid->MaxSymbol(channel) && codes[i] >> shift << shift == codes[i]) continue;
+        return absl::InvalidArgumentError(absl::StrCat("input '", name, "': code ", static_cast<int>(codes[i]),
+                                                       " at byte ", i, " is not on the grid of channel ", channel));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+const Cancellation& Cancellation::None() {
+  static const Cancellation* const kNone = new Cancellation(nullptr);
+  return *kNone;
+}
+
+struct Session::State {
+  State(std::shared_ptr<const Executable> made, int64_t most, ThreadPool* workers)
+      : executable(std::move(made)),
+        plan(executable->plan()),
+        max_batch(std::max<int64_t>(1, most)),
+        pool(workers),
+        arena(plan.memory.arena_bytes_per_image * static_cast<size_t>(max_batch)),
+        bases(plan.slots.size()),
+        strides(plan.slots.size()) {
+    for (int i = 0; i < (pool == nullptr ? 1 : pool->threads()); ++i) scratch.emplace_back(plan.scratch_bytes);
+    for (const TensorSpec& spec : plan.outputs) {
+      const auto elements = static_cast<size_t>(spec.shape.elements() * max_batch);
+      outputs.emplace_back(elements * SizeOf(spec.type));
+    }
+    for (size_t i = 0; i < plan.slots.size(); ++i) {
+      const Slot& slot = plan.slots[i];
+      if (slot.home == Slot::Home::kArena) {
+        bases[i] = arena.data() + slot.offset;
+        strides[i] = plan.memory.arena_bytes_per_image;
+      } else if (slot.home == Slot::Home::kOutput) {
+        bases[i] = outputs[slot.index].data();
+        strides[i] = slot.bytes;
+      }
+    }
+  }
+
+  absl::Status CheckInputs(int64_t count, std::span<const TensorView> inputs) const;
+  void BindInput(const InputPlan& input, const TensorView& view);
+  void RunStep(const Step& step, size_t index);
+
+  std::shared_ptr<const Executable> executable;
+  const Executable::Plan& plan;
+  int64_t max_batch;
+  ThreadPool* pool;
+  AlignedBuffer arena;
+  std::vector<AlignedBuffer> outputs;
+  std::vector<AlignedBuffer> scratch;  // by worker
+  std::vector<std::byte*> bases;       // by slot
+  std::vector<size_t> strides;
+  int64_t batch = 0;
+  std::vector<int64_t> nanoseconds;  // empty: no profiling
+};
+
+absl::Status Session::State::CheckInputs(int64_t count, std::span<const TensorView> inputs) const {
+  if (count < 1 || count > max_batch) {
+    return absl::InvalidArgumentError(absl::StrCat("a batch of ", count, ", expected 1 to ", max_batch));
+  }
+  if (inputs.size() != plan.inputs.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(inputs.size(), " inputs, expected ", plan.inputs.size()));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const TensorView& view = inputs[i];
+    const TensorSpec& spec = plan.inputs[i];
+    const InputPlan& input = plan.input_plans[i];
+    const bool is_codes = view.type == DataType::kUInt8;
+    const bool fits = is_codes ? IsBatchOf(view.shape, count, CodeShape(input.shape))
+                               : view.type == DataType::kFloat32 && IsBatchOf(view.shape, count, input.shape);
+    if (!fits || view.data == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat("input '", spec.name, "' is ", Name(view.type), " ",
+                                                     view.shape.ToString(), view.data == nullptr ? " without data" : "",
+                                                     ", expected ", Name(spec.type), " ",
+                                                     spec.shape.WithOuter(count).ToString()));
+    }
+    if (is_codes) BITSTAGE_RETURN_IF_ERROR(CheckCodes(spec.name, input.codes, view.Span<uint8_t>()));
+  }
+  return absl::OkStatus();
+}
+
+// Input slots are only read: steps see one kind of pointer.
+void Session::State::BindInput(const InputPlan& input, const TensorView& view) {
+  const auto slot = static_cast<size_t>(input.slot);
+  bases[slot] = const_cast<std::byte*>(static_cast<const std::byte*>(view.data));
+  strides[slot] = view.bytes() / static_cast<size_t>(batch);
+}
+
+void Session::State::RunStep(const Step& step, size_t index) {
+  const auto start = nanoseconds.empty() ? std::chrono::steady_clock::time_point() : std::chrono::steady_clock::now();
+  const Step::Traits& traits = step.traits();
+  const int64_t units = batch * traits.rows;
+  const auto body = [&](int64_t begin, int64_t end, int worker) {
+    while (begin < end) {
+      const int64_t row = begin % traits.rows;
+      const int64_t row_end = std::min(traits.rows, row + end - begin);
+      const Frame frame(bases.data(), strides.data(), begin / traits.rows);
+      step.Run(frame, row, row_end, scratch[static_cast<size_t>(worker)].data());
+      begin += row_end - row;
+    }
+  };
+  if (pool == nullptr || pool->threads() == 1 ||
+      static_cast<double>(units) * traits.row_nanoseconds < 2 * kMinShareNanoseconds) {
+    body(0, units, 0);
+  } else {
+    const auto least = static_cast<int64_t>(std::ceil(kMinShareNanoseconds / traits.row_nanoseconds));
+    const int64_t even = DivideRoundUp(units, kSharesPerThread * pool->threads());
+    pool->ParallelFor(units, std::max(least, even), body);
+  }
+  if (nanoseconds.empty()) return;
+  const auto taken = std::chrono::steady_clock::now() - start;
+  nanoseconds[index] = std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count();
+}
+
+Session::Session(std::shared_ptr<const Executable> executable, int64_t max_batch, ThreadPool* pool)
+    : state_(std::make_unique<State>(std::move(executable), max_batch, pool)) {}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+
+absl::Status Session::Run(int64_t batch, std::span<const TensorView> inputs, const Cancellation& cancellation) {
+  State& state = *state_;
+  BITSTAGE_RETURN_IF_ERROR(state.CheckInputs(batch, inputs));
+  state.batch = batch;
+  size_t index = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    BITSTAGE_RETURN_IF_ERROR(cancellation.Poll());
+    const InputPlan& input = state.plan.input_plans[i];
+    state.BindInput(input, inputs[i]);
+    state.RunStep(inputs[i].type == DataType::kUInt8 ? *input.from_codes : *input.from_floats, index++);
+  }
+  for (const std::unique_ptr<Step>& step : state.plan.steps) {
+    BITSTAGE_RETURN_IF_ERROR(cancellation.Poll());
+    state.RunStep(*step, index++);
+  }
+  return absl::OkStatus();
+}
+
+TensorView Session::Output(size_t index) const {
+  const TensorSpec& spec = state_->plan.outputs[index];
+  return {spec.type, spec.shape.WithOuter(state_->batch), state_->outputs[index].data()};
+}
+
+void Session::EnableProfiling() { state_->nanoseconds.assign(state_->plan.infos.size(), 0); }
+std::span<const int64_t> Session::StepNanoseconds() const { return state_->nanoseconds; }
+size_t Session::arena_bytes() const { return state_->arena.size(); }
+
+}  // namespace bitstage
