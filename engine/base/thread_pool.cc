@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -10,8 +11,8 @@
 namespace bitstage {
 namespace {
 
-// How often an idle worker looks for a new loop before it sleeps: some microseconds, the gap between two layers.
-constexpr int kSpins = 2000;
+// How long an idle worker looks for a new loop before it sleeps: longer than the gap between two layers.
+constexpr std::chrono::microseconds kSpinTime{20};
 
 inline void Pause() {
 #if defined(__x86_64__)
@@ -21,7 +22,8 @@ inline void Pause() {
 
 }  // namespace
 
-// One loop at a time: `generation_` counts loops, `pending_` the workers that have not left the current one.
+// One loop at a time. A worker takes part only if it comes while the loop is open, and the caller waits only for those
+// that came: a worker whose core is busy with something else holds nobody up.
 class ThreadPool::Workers {
  public:
   explicit Workers(int count) {
@@ -30,36 +32,30 @@ class ThreadPool::Workers {
   }
 
   ~Workers() {
-    {
-      MutexLock lock(mutex_);
-      stopping_ = true;
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    wake_.NotifyAll();
+    state_.store(kStop, std::memory_order_release);
+    Wake(static_cast<int64_t>(threads_.size()));
     for (std::thread& thread : threads_) thread.join();
   }
 
   // False, doing nothing, where another loop is under way.
   bool TryRun(int64_t count, int64_t grain, absl::FunctionRef<void(int64_t, int64_t, int)> body) {
-    if (!busy_.TryLock()) return false;
+    if (busy_.exchange(true, std::memory_order_acquire)) return false;
     Loop loop{count, grain, body};
-    {
-      MutexLock lock(mutex_);
-      loop_ = &loop;
-      pending_.store(static_cast<int>(threads_.size()), std::memory_order_relaxed);
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    wake_.NotifyAll();
+    loop_ = &loop;
+    state_.store((NumberOf(state_.load(std::memory_order_relaxed)) + 1) * kNumber | kOpen, std::memory_order_release);
+    Wake((count - 1) / grain);
     loop.Share(0);
-    // The workers hold a pointer to `loop` on this stack: wait until the last has left it.
-    for (int spin = 0; pending_.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin < kSpins) {
+    state_.fetch_and(~kOpen, std::memory_order_relaxed);
+    // Those who came hold a pointer to `loop` on this stack, and each is at its last chunk.
+    const auto spin_end = std::chrono::steady_clock::now() + kSpinTime;
+    while ((state_.load(std::memory_order_acquire) & kWorkers) != 0) {
+      if (std::chrono::steady_clock::now() < spin_end) {
         Pause();
       } else {
         std::this_thread::yield();
       }
     }
-    busy_.Unlock();
+    busy_.store(false, std::memory_order_release);
     return true;
   }
 
@@ -79,30 +75,69 @@ class ThreadPool::Workers {
     }
   };
 
+  // state_: how many workers are in the loop, whether more may come, and the loop's number.
+  static constexpr uint64_t kWorkers = 0xffff;
+  static constexpr uint64_t kOpen = 0x10000;
+  static constexpr uint64_t kNumber = 0x20000;
+  static constexpr uint64_t kStop = ~uint64_t{0} & ~kOpen;
+  static uint64_t NumberOf(uint64_t state) { return state / kNumber; }
+
+  void Wake(int64_t workers) {
+    int64_t sleeping = 0;
+    {
+      // A worker tests state_ under this lock before it sleeps: it has seen the change, or is counted here.
+      MutexLock lock(mutex_);
+      sleeping = sleeping_;
+    }
+    for (int64_t i = 0; i < std::min(workers, sleeping); ++i) wake_.NotifyOne();
+  }
+
+  // The state once it is about another loop than `seen`.
+  uint64_t AwaitChange(uint64_t seen) {
+    const auto spin_end = std::chrono::steady_clock::now() + kSpinTime;
+    do {
+      const uint64_t state = state_.load(std::memory_order_acquire);
+      if (NumberOf(state) != seen) return state;
+      Pause();
+    } while (std::chrono::steady_clock::now() < spin_end);
+    MutexLock lock(mutex_);
+    ++sleeping_;
+    uint64_t state = state_.load(std::memory_order_acquire);
+    while (NumberOf(state) == seen) {
+      wake_.Wait(mutex_);
+      state = state_.load(std::memory_order_acquire);
+    }
+    --sleeping_;
+    return state;
+  }
+
+  // Enters the loop of `state`, unless it has closed.
+  bool TryEnter(uint64_t state) {
+    const uint64_t number = NumberOf(state);
+    while ((state & kOpen) != 0 && NumberOf(state) == number) {
+      if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acquire)) return true;
+    }
+    return false;
+  }
+
   void Work(int worker) {
     uint64_t seen = 0;
     for (;;) {
-      for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) Pause();
-      Loop* loop = nullptr;
-      {
-        MutexLock lock(mutex_);
-        while (generation_.load(std::memory_order_acquire) == seen) wake_.Wait(mutex_);
-        if (stopping_) return;
-        seen = generation_.load(std::memory_order_acquire);
-        loop = loop_;
-      }
-      loop->Share(worker);
-      pending_.fetch_sub(1, std::memory_order_release);
+      const uint64_t state = AwaitChange(seen);
+      if (state == kStop) return;
+      seen = NumberOf(state);
+      if (!TryEnter(state)) continue;
+      loop_->Share(worker);
+      state_.fetch_sub(1, std::memory_order_release);
     }
   }
 
-  Mutex busy_;
+  std::atomic<bool> busy_{false};
+  std::atomic<uint64_t> state_{0};
+  Loop* loop_ = nullptr;  // written before state_ opens the loop, read after entering it
   Mutex mutex_;
   CondVar wake_;
-  Loop* loop_ BITSTAGE_GUARDED_BY(mutex_) = nullptr;
-  bool stopping_ BITSTAGE_GUARDED_BY(mutex_) = false;
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int> pending_{0};
+  int64_t sleeping_ BITSTAGE_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_;
 };
 

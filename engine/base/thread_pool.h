@@ -2,9 +2,10 @@
 //
 //   pool.ParallelFor(rows, /*grain=*/4, [&](int64_t begin, int64_t end, int worker) { … });
 //
-// The calling thread takes part (worker 0), chunks are claimed with an atomic, workers spin for some microseconds and then
-// sleep, so an idle or a busy neighbour costs nothing. Thread-safe: when a loop is already under way, a second caller runs
-// its own loop alone (as worker 0: give a body scratch by caller, not by worker alone). Not reentrant: a body must not call ParallelFor on the same pool.
+// The calling thread takes part (worker 0); chunks are claimed with an atomic; idle workers spin for some microseconds
+// and then sleep, and a worker that the system gives no CPU is not waited for. Thread-safe: a loop that is begun while
+// another is under way, by another caller or within a body, runs alone on its caller, as worker 0 too. So give a body
+// scratch by caller, not by worker alone.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,9 @@ class ThreadPool {
 
   [[nodiscard]] int threads() const { return threads_; }
 
-  // body(begin, end, worker) over [0, count) in chunks of at most `grain`; worker < threads(). Returns when all are done.
+  // body(begin, end, worker) over [0, count) in chunks of `grain` (the last may be shorter), or in one piece where
+  // nobody shares the loop; worker < threads(). Returns when all are done, and what the bodies wrote is visible to the
+  // caller.
   void ParallelFor(int64_t count, int64_t grain, absl::FunctionRef<void(int64_t, int64_t, int)> body);
 
  private:

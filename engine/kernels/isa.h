@@ -12,7 +12,7 @@ namespace bitstage {
 // In rising order of preference.
 enum class Isa : uint8_t { kReference, kAvx2, kAvx512Vnni };
 
-absl::string_view Name(Isa isa);                       // "reference", "avx2", "avx512_vnni"
+absl::string_view Name(Isa isa);  // "reference", "avx2", "avx512_vnni"
 
 // Every tier that this CPU (and operating system) can run, rising; never empty.
 const std::vector<Isa>& SupportedIsas();

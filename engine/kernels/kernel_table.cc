@@ -1,15 +1,41 @@
 #include "engine/kernels/kernel_table.h"
 
 #include "engine/kernels/reference/reference.h"
+#include "engine/kernels/sgemm.h"
+
+#if defined(__x86_64__)
+#include "engine/kernels/avx2/avx2.h"
+#include "engine/kernels/avx512_vnni/avx512_vnni.h"
+#endif
 
 namespace bitstage::kernels {
 namespace {
 
 constexpr const ConvKernel* kReferenceConvs[] = {&reference::kConv};
-
 constexpr KernelTable kReferenceTable = {
-    Isa::kReference, kReferenceConvs, reference::Add, reference::MaxPool, reference::AveragePool, nullptr,
+    Isa::kReference, kReferenceConvs, reference::Add, reference::MaxPool, reference::AveragePool, SgemmReference,
 };
+
+#if defined(__x86_64__)
+constexpr const ConvKernel* kAvx2Convs[] = {
+    &avx2::kDepthwise,
+    &avx2::kDirectBytes,
+    &avx2::kDirectWords,
+    &reference::kConv,
+};
+constexpr KernelTable kAvx2Table = {
+    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, SgemmAvx2,
+};
+
+constexpr const ConvKernel* kAvx512VnniConvs[] = {
+    &avx512_vnni::kDepthwise,
+    &avx512_vnni::kDirect,
+    &reference::kConv,
+};
+constexpr KernelTable kAvx512VnniTable = {
+    Isa::kAvx512Vnni, kAvx512VnniConvs, avx512_vnni::Add, avx512_vnni::MaxPool, avx512_vnni::AveragePool, SgemmAvx512,
+};
+#endif
 
 }  // namespace
 
@@ -20,6 +46,14 @@ const ConvKernel& KernelTable::ChooseConv(const ConvShape& shape, int max_code, 
   return *convs.back();
 }
 
-const KernelTable& TableFor(Isa) { return kReferenceTable; }
+const KernelTable& TableFor(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAvx2) return kAvx2Table;
+  if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
+#else
+  (void)isa;
+#endif
+  return kReferenceTable;
+}
 
 }  // namespace bitstage::kernels

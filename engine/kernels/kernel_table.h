@@ -15,7 +15,7 @@ namespace bitstage::kernels {
 
 struct KernelTable {
   Isa isa;
-  std::span<const ConvKernel* const> convs;     // best first; the reference, which supports everything, is last
+  std::span<const ConvKernel* const> convs;  // best first; the reference, which supports everything, is last
   void (*add)(const AddCall& call);
   void (*max_pool)(const PoolCall& call);
   void (*average_pool)(const PoolCall& call);

@@ -1,8 +1,8 @@
 // Params: what a kernel needs, as plain structs. Everything here was validated before; kernels check nothing.
 //
-// Layout: activations are u8 codes H x W x C (channel innermost) of one image, `pixel_stride` bytes from one pixel to the
-// next (>= C: a value may live inside a wider one, which is how concatenation costs nothing). Kernels may READ up to 64
-// bytes past the last pixel of an input and must never write past the channels they own.
+// Layout: activations are u8 codes H x W x C (channel innermost) of one image, `pixel_stride` bytes from one pixel to
+// the next (>= C: a value may live inside a wider one, which is how concatenation costs nothing). Kernels may READ up
+// to 64 bytes past the last pixel of an input and must never write past the channels they own.
 //
 // The arithmetic of every kernel is fixed by docs/integer-arithmetic.md, to the bit.
 #pragma once
@@ -19,7 +19,7 @@ struct ConvShape {
   int64_t kernel_height, kernel_width;
   int64_t stride_height, stride_width;
   int64_t dilation_height, dilation_width;
-  int64_t pad_top, pad_left;          // bottom and right follow from the output extent
+  int64_t pad_top, pad_left;  // bottom and right follow from the output extent
 
   [[nodiscard]] int64_t group_in() const { return in_channels / groups; }
   [[nodiscard]] int64_t group_out() const { return out_channels / groups; }
@@ -34,31 +34,31 @@ struct ConvShape {
 struct OutputTransform {
   const float* mult;
   const float* add;
-  const float* residual_mult;         // or null
+  const float* residual_mult;  // or null
   const float* low;
   const float* high;
-  const uint8_t* shift;               // null: no shifts
-  bool to_float;                      // the output is float32, H x W x C, pixel_stride counted in floats
+  const uint8_t* shift;  // null: no shifts
+  bool to_float;         // the output is float32, H x W x C, pixel_stride counted in floats
 };
 
 struct ConvCall {
   const uint8_t* input;
   int64_t input_pixel_stride;
-  uint8_t zero_point;                 // code of the padding
-  const std::byte* packed_weights;    // as this kernel's `pack` wrote them
-  const int32_t* acc_init;            // one an output channel
+  uint8_t zero_point;               // code of the padding
+  const std::byte* packed_weights;  // as this kernel's `pack` wrote them, 64-byte aligned
+  const int32_t* acc_init;          // one an output channel
   OutputTransform transform;
-  const uint8_t* residual;            // or null; the output's spatial shape
+  const uint8_t* residual;  // or null; the output's spatial shape
   int64_t residual_pixel_stride;
   void* output;
   int64_t output_pixel_stride;
-  int64_t row_begin, row_end;         // the output rows to compute
-  std::byte* scratch;                 // `scratch_bytes` of this thread's own
+  int64_t row_begin, row_end;  // the output rows to compute
+  std::byte* scratch;          // `scratch_bytes` of this thread's own, 64-byte aligned
 };
 
 // One way to compute a convolution (grouped, depthwise and fully connected layers too: the last is 1 x 1 on 1 x 1).
 struct ConvKernel {
-  const char* name;                   // "vnni_direct", …
+  const char* name;  // "vnni_direct", …
   // May this kernel compute such a layer? max_code and max_weight bound the input codes and |folded weights|.
   bool (*supports)(const ConvShape& shape, int max_code, int max_weight);
   size_t (*packed_bytes)(const ConvShape& shape);
@@ -74,8 +74,8 @@ struct AddCall {
   int64_t a_pixel_stride;
   const uint8_t* b;
   int64_t b_pixel_stride;
-  const float* mult_a;                // per channel
-  OutputTransform transform;          // mult: of b
+  const float* mult_a;        // per channel
+  OutputTransform transform;  // mult: of b
   uint8_t* output;
   int64_t output_pixel_stride;
   int64_t pixels;
@@ -91,9 +91,9 @@ struct PoolCall {
   int64_t stride_height, stride_width;
   int64_t dilation_height, dilation_width;
   int64_t pad_top, pad_left, pad_bottom, pad_right;
-  bool count_include_pad;             // averages
-  uint8_t zero_point;                 // averages
-  OutputTransform transform;          // averages: mult is divided by the count
+  bool count_include_pad;     // averages
+  uint8_t zero_point;         // averages
+  OutputTransform transform;  // averages: mult is divided by the count
   uint8_t* output;
   int64_t output_pixel_stride;
   int64_t row_begin, row_end;

@@ -1,0 +1,20 @@
+// The kernels of the AVX2 tier (avx2, fma). Only for CPUs that SupportedIsas() says have it.
+#pragma once
+
+#include "engine/kernels/output_tile.h"
+#include "engine/kernels/params.h"
+
+namespace bitstage::kernels::avx2 {
+
+// Multiplies bytes and adds pairs in 16 bits; only where two products fit (vpmaddubsw saturates).
+extern const ConvKernel kDirectBytes;
+// Multiplies in 16 bits; any codes and weights.
+extern const ConvKernel kDirectWords;
+extern const ConvKernel kDepthwise;
+
+void Transform(const OutputTile& tile);
+void Add(const AddCall& call);
+void MaxPool(const PoolCall& call);
+void AveragePool(const PoolCall& call);
+
+}  // namespace bitstage::kernels::avx2

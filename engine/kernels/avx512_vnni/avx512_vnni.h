@@ -1,0 +1,17 @@
+// The kernels of the AVX-512 VNNI tier (avx512f, bw, dq, vl, vnni). Only for CPUs that SupportedIsas() says have it.
+#pragma once
+
+#include "engine/kernels/output_tile.h"
+#include "engine/kernels/params.h"
+
+namespace bitstage::kernels::avx512_vnni {
+
+extern const ConvKernel kDirect;
+extern const ConvKernel kDepthwise;
+
+void Transform(const OutputTile& tile);
+void Add(const AddCall& call);
+void MaxPool(const PoolCall& call);
+void AveragePool(const PoolCall& call);
+
+}  // namespace bitstage::kernels::avx512_vnni

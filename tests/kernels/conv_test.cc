@@ -1,0 +1,219 @@
+// Every convolution kernel of every tier against the slow reference, for equality; and the reference against arithmetic
+// done by hand.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "engine/kernels/kernel_table.h"
+#include "engine/kernels/reference/reference.h"
+#include "tests/kernels/random_case.h"
+
+namespace bitstage::kernels {
+namespace {
+
+using ::testing::ElementsAre;
+
+class ConvTest : public ::testing::TestWithParam<Isa> {
+ protected:
+  // Runs every kernel that supports the case; false after a difference.
+  static bool AllEqualTheReference(const ConvCase& conv) {
+    const std::vector<uint8_t> expected = conv.Run(reference::kConv);
+    EXPECT_TRUE(conv.OutsideIsUntouched(expected)) << "reference wrote outside: " << conv.Describe();
+    for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
+      if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+      const std::vector<uint8_t> output = conv.Run(*kernel);
+      EXPECT_TRUE(conv.OutsideIsUntouched(output)) << kernel->name << " wrote outside: " << conv.Describe();
+      EXPECT_TRUE(output == expected) << kernel->name << " differs: " << conv.Describe();
+    }
+    return !HasFailure();
+  }
+};
+
+std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
+INSTANTIATE_TEST_SUITE_P(Tiers, ConvTest, ::testing::ValuesIn(SupportedIsas()), IsaName);
+
+TEST_P(ConvTest, RandomLayersEqualTheReference) {
+  for (uint32_t seed = 0; seed < 400; ++seed) {
+    Random random(seed);
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, RandomShape(random)))) << "seed " << seed;
+  }
+}
+
+TEST_P(ConvTest, EveryCountOfChannelsEqualsTheReference) {
+  Random random(1);
+  for (int64_t channels = 1; channels <= 130; ++channels) {
+    const ConvShape dense = {3, 4, channels, 3, 4, 131 - channels, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, dense)));
+    const ConvShape depthwise = {3, 4, channels, 3, 4, channels, channels, 3, 3, 1, 1, 1, 1, 1, 1};
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, depthwise)));
+  }
+}
+
+TEST_P(ConvTest, EveryCountOfPixelsEqualsTheReference) {
+  Random random(2);
+  for (int64_t width = 1; width <= 27; ++width) {
+    for (const int64_t channels : {16, 32, 48, 64, 80}) {
+      const ConvShape shape = {1, width, 20, 1, width, channels, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+      ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape)));
+    }
+  }
+}
+
+TEST_P(ConvTest, ImagesOfManyBandsEqualTheReference) {
+  Random random(3);
+  const ConvShape stem = {60, 301, 3, 30, 151, 8, 1, 7, 7, 2, 2, 1, 1, 3, 3};
+  const ConvShape dilated = {40, 300, 2, 40, 300, 5, 1, 3, 3, 1, 1, 6, 2, 6, 2};
+  const ConvShape depthwise = {40, 301, 5, 40, 301, 5, 5, 3, 3, 1, 1, 1, 1, 1, 1};
+  const ConvShape wider_than_a_band = {2, 5000, 3, 2, 5000, 4, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+  for (const ConvShape& shape : {stem, dilated, depthwise, wider_than_a_band}) {
+    for (int repeat = 0; repeat < 3; ++repeat) {
+      ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape)));
+    }
+  }
+}
+
+TEST_P(ConvTest, FullyConnectedLayersEqualTheReference) {
+  Random random(4);
+  for (const int64_t in : {1, 3, 64, 513, 4608}) {
+    for (const int64_t out : {1, 10, 17, 100, 260}) {
+      const ConvShape shape = {1, 1, in, 1, 1, out, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+      ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape)));
+    }
+  }
+}
+
+TEST_P(ConvTest, ThePiecesOfALayerMakeUpTheWhole) {
+  Random random(5);
+  const ConvShape shape = {13, 9, 37, 13, 9, 70, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+  ConvCase conv = ConvCase::Make(random, shape);
+  conv.to_float = false;
+  conv.row_begin = 0;
+  conv.row_end = 13;
+  const std::vector<uint8_t> whole = conv.Run(reference::kConv);
+  const auto row_bytes = static_cast<size_t>(shape.out_width * conv.output_pixel_stride);
+  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
+    if (!kernel->supports(shape, conv.max_code, conv.max_weight)) continue;
+    std::vector<uint8_t> pieces;
+    for (const int64_t row : {0, 1, 4, 12}) {
+      conv.row_begin = row;
+      conv.row_end = row == 0 ? 1 : row == 1 ? 4 : row == 4 ? 12 : 13;
+      const std::vector<uint8_t> piece = conv.Run(*kernel);
+      pieces.insert(pieces.end(), piece.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(row) * row_bytes),
+                    piece.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(conv.row_end) * row_bytes));
+    }
+    EXPECT_TRUE(pieces == whole) << kernel->name;
+  }
+}
+
+// acc = u − 10 from one input channel, weight 1, input zero point 10; a residual of codes 0…5.
+TEST_P(ConvTest, OutputTransformByHand) {
+  ConvCase conv;
+  conv.shape = {1, 6, 1, 1, 6, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+  conv.max_weight = 1;
+  conv.zero_point = 10;
+  conv.input = {10, 11, 13, 15, 17, 255};
+  conv.input.resize(6 + 64);
+  conv.input_pixel_stride = 1;
+  conv.weights = {1, -1};
+  conv.acc_init = {-10, 10};
+  conv.output_pixel_stride = 2;
+  conv.row_end = 1;
+  // Channel 0: acc/2 to codes 0…15. Channel 1: −acc·2 + 20, at least 2 and at most 17.25, symbols shifted by 2.
+  conv.transform.mult = {0.5f, 2.0f};
+  conv.transform.add = {0.0f, 20.0f};
+  conv.transform.low = {0.0f, 2.0f};
+  conv.transform.high = {15.0f, 17.25f};
+  conv.transform.shift = {0, 2};
+  // Accumulators 0 1 3 5 7 245. Channel 0: 0, 0.5, 1.5, 2.5, 3.5, 122.5, halves to even. Channel 1: 20, 18, 14, 10, 6,
+  // −470, within the clamp 17.25, 17.25, 14, 10, 6, 2.
+  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
+    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+    EXPECT_THAT(conv.Run(*kernel), ElementsAre(0, 68, 0, 68, 2, 56, 2, 40, 4, 24, 15, 8)) << kernel->name;
+  }
+
+  // With a residual, channel 0: acc/2 + 3·u_r: 0, 3.5, 7.5, 11.5, 15.5, 137.5. Channel 1: −2·acc + 20 − u_r: 20, 17,
+  // 12, 7, 2, −475.
+  conv.residual = {0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5};
+  conv.residual.resize(12 + 64);
+  conv.residual_pixel_stride = 2;
+  conv.transform.residual_mult = {3.0f, -1.0f};
+  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
+    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+    EXPECT_THAT(conv.Run(*kernel), ElementsAre(0, 68, 4, 68, 8, 48, 12, 28, 15, 8, 15, 8)) << kernel->name;
+  }
+}
+
+// An accumulator beyond 2^24 is rounded to float before the fma, half to even; the fma itself rounds once.
+TEST_P(ConvTest, FloatOutputRoundsWhereTheDocumentSays) {
+  ConvCase conv;
+  conv.shape = {1, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+  conv.input = {1, 1};
+  conv.input.resize(2 + 64);
+  conv.input_pixel_stride = 2;
+  conv.weights = {1, 0, 1, 1};
+  conv.acc_init = {16777216, 3};  // 2^24 + 1 and 5
+  conv.to_float = true;
+  conv.output_pixel_stride = 2;
+  conv.row_end = 1;
+  // 5 · (1 + 2^-23) − 5 is 5 · 2^-23 in one rounding; with a rounded product it would be 2^-21.
+  conv.transform.mult = {1.0f, 0x1.000002p0f};
+  conv.transform.add = {1.0f, -5.0f};
+  conv.transform.low = {-1e9f, -1e9f};
+  conv.transform.high = {1e9f, 1e9f};
+  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
+    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+    const std::vector<uint8_t> bytes = conv.Run(*kernel);
+    float output[2];
+    ASSERT_EQ(bytes.size(), sizeof(output));
+    std::memcpy(output, bytes.data(), sizeof(output));
+    EXPECT_EQ(output[0], 16777216.0f) << kernel->name;
+    EXPECT_EQ(output[1], 5 * 0x1p-23f) << kernel->name;
+  }
+}
+
+// A clamp at 0 keeps the sign of a zero, so that float outputs agree in every bit.
+TEST_P(ConvTest, NegativeZeroSurvivesTheClamp) {
+  ConvCase conv;
+  conv.shape = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0};
+  conv.input.resize(1 + 64);
+  conv.input_pixel_stride = 1;
+  conv.weights = {1};
+  conv.acc_init = {0};
+  conv.to_float = true;
+  conv.output_pixel_stride = 1;
+  conv.row_end = 1;
+  conv.transform.mult = {-1.0f};
+  conv.transform.add = {-0.0f};
+  conv.transform.low = {0.0f};
+  conv.transform.high = {6.0f};
+  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
+    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+    EXPECT_THAT(conv.Run(*kernel), ElementsAre(0, 0, 0, 0x80)) << kernel->name;
+  }
+}
+
+TEST_P(ConvTest, TheReferenceIsLastAndSupportsEverything) {
+  const KernelTable& table = TableFor(GetParam());
+  EXPECT_EQ(table.isa, GetParam());
+  ASSERT_FALSE(table.convs.empty());
+  EXPECT_EQ(table.convs.back(), &reference::kConv);
+  EXPECT_TRUE(reference::kConv.supports({}, 255, 127));
+}
+
+TEST_P(ConvTest, ChoosesTheFirstKernelThatSupports) {
+  const KernelTable& table = TableFor(GetParam());
+  for (uint32_t seed = 0; seed < 100; ++seed) {
+    Random random(seed);
+    const ConvCase conv = ConvCase::Make(random, RandomShape(random));
+    const ConvKernel& chosen = table.ChooseConv(conv.shape, conv.max_code, conv.max_weight);
+    EXPECT_TRUE(chosen.supports(conv.shape, conv.max_code, conv.max_weight));
+    for (const ConvKernel* kernel : table.convs) {
+      if (kernel == &chosen) break;
+      EXPECT_FALSE(kernel->supports(conv.shape, conv.max_code, conv.max_weight)) << kernel->name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace bitstage::kernels

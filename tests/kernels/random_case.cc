@@ -1,0 +1,212 @@
+#include "tests/kernels/random_case.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <sstream>
+
+#include "engine/base/aligned_buffer.h"
+
+namespace bitstage::kernels {
+namespace {
+
+constexpr int64_t kReadable = 64;  // past an input's last pixel, as params.h allows
+
+// Random codes, now and then only the extreme ones.
+uint8_t RandomCode(Random& random, int max_code, bool extreme) {
+  if (extreme) return static_cast<uint8_t>(random.OneIn(3) ? 0 : max_code);
+  return static_cast<uint8_t>(random.Int(0, max_code));
+}
+
+int64_t OutputExtent(Random& random, int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int64_t pads) {
+  const int64_t reach = (kernel - 1) * dilation + 1;
+  const int64_t fit = std::max<int64_t>(0, in + pads - reach) / stride + 1;
+  return random.OneIn(8) ? fit + 1 : fit;  // a ceil-mode extent: windows may reach into more padding
+}
+
+}  // namespace
+
+TransformArrays TransformArrays::Make(Random& random, int64_t channels, float spread, bool with_residual,
+                                      bool to_float) {
+  const auto count = static_cast<size_t>(channels);
+  TransformArrays arrays;
+  const bool halves = random.OneIn(4);  // many results exactly between two codes
+  const bool shifts = !to_float && random.OneIn(3);
+  for (size_t c = 0; c < count; ++c) {
+    const int shift = shifts ? static_cast<int>(random.Int(0, 7)) : 0;
+    const auto range = static_cast<float>(255 >> shift);
+    float mult = range / spread * random.Float(-1.0f, 1.5f);
+    float add = range * random.Float(0.0f, 1.0f);
+    if (halves) {
+      mult = std::copysign(std::exp2(std::floor(std::log2(std::fabs(mult) + 1e-6f))), mult);
+      add = std::floor(add) + 0.5f;
+    }
+    arrays.mult.push_back(mult);
+    arrays.add.push_back(add);
+    if (with_residual) arrays.residual_mult.push_back(halves ? 0.5f : random.Float(-0.5f, 0.5f));
+    const float infinity = std::numeric_limits<float>::infinity();
+    const bool clamped = random.OneIn(2);
+    const float low = clamped ? range * random.Float(0.0f, 0.3f) : 0.0f;
+    const float high = clamped ? range * random.Float(0.5f, 1.0f) : range;
+    arrays.low.push_back(to_float && !clamped ? -infinity : low);
+    arrays.high.push_back(to_float && !clamped ? infinity : high);
+    if (shifts) arrays.shift.push_back(static_cast<uint8_t>(shift));
+  }
+  return arrays;
+}
+
+OutputTransform TransformArrays::View(bool to_float) const {
+  return {mult.data(), add.data(),  residual_mult.empty() ? nullptr : residual_mult.data(),
+          low.data(),  high.data(), shift.empty() ? nullptr : shift.data(),
+          to_float};
+}
+
+ConvShape RandomShape(Random& random) {
+  ConvShape shape = {};
+  shape.groups = 1;
+  shape.kernel_height = random.Int(1, 7);
+  shape.kernel_width = random.OneIn(2) ? shape.kernel_height : random.Int(1, 7);
+  shape.stride_height = random.Int(1, 3);
+  shape.stride_width = random.OneIn(2) ? shape.stride_height : random.Int(1, 3);
+  shape.dilation_height = random.OneIn(3) ? random.Int(1, 3) : 1;
+  shape.dilation_width = random.OneIn(3) ? random.Int(1, 3) : 1;
+  shape.in_height = random.Int(1, 14);
+  shape.in_width = random.Int(1, 18);
+  shape.in_channels = random.Int(1, 130);
+  shape.out_channels = random.Int(1, 130);
+  switch (random.Int(0, 4)) {
+    case 0:  // depthwise
+      shape.groups = shape.out_channels = shape.in_channels;
+      break;
+    case 1:  // grouped
+      shape.groups = random.Int(2, 6);
+      shape.in_channels = shape.groups * random.Int(1, 20);
+      shape.out_channels = shape.groups * random.Int(1, 40);
+      break;
+    case 2:  // fully connected
+      shape.kernel_height = shape.kernel_width = shape.in_height = shape.in_width = 1;
+      shape.in_channels = random.Int(1, 700);
+      break;
+    default: break;
+  }
+  const bool fully_connected = shape.in_height == 1 && shape.in_width == 1 && shape.kernel_height == 1;
+  shape.pad_top = fully_connected ? 0 : random.Int(0, shape.kernel_height);
+  shape.pad_left = fully_connected ? 0 : random.Int(0, shape.kernel_width);
+  const auto extent = [&](int64_t in, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad) {
+    return fully_connected ? 1 : OutputExtent(random, in, kernel, stride, dilation, pad + random.Int(0, kernel));
+  };
+  shape.out_height =
+      extent(shape.in_height, shape.kernel_height, shape.stride_height, shape.dilation_height, shape.pad_top);
+  shape.out_width =
+      extent(shape.in_width, shape.kernel_width, shape.stride_width, shape.dilation_width, shape.pad_left);
+  // The reference multiplies some hundred million times a second: bound one case.
+  constexpr int64_t kMaxMacs = 3'000'000;
+  const int64_t macs_per_row =
+      shape.out_width * shape.out_channels * shape.group_in() * shape.kernel_height * shape.kernel_width;
+  shape.out_height = std::clamp<int64_t>(kMaxMacs / macs_per_row, 1, shape.out_height);
+  return shape;
+}
+
+ConvCase ConvCase::Make(Random& random, const ConvShape& shape) {
+  ConvCase result;
+  result.shape = shape;
+  result.max_code = random.OneOf<int>({255, 255, 127, 63, 15, 7, 3, 1});
+  result.max_weight = random.OneOf<int>({127, 127, 64, 15, 7, 1});
+  result.zero_point = static_cast<uint8_t>(random.OneIn(2) ? 0 : random.Int(0, result.max_code));
+  result.to_float = random.OneIn(5);
+  const bool with_residual = random.OneIn(3);
+  const bool extreme = random.OneIn(4);
+  const auto stride_of = [&](int64_t channels) { return channels + (random.OneIn(2) ? 0 : random.Int(1, 40)); };
+
+  result.input_pixel_stride = stride_of(shape.in_channels);
+  result.input.resize(static_cast<size_t>(shape.in_height * shape.in_width * result.input_pixel_stride + kReadable));
+  // What lies between the channels and past the end is any code at all.
+  for (uint8_t& code : result.input) code = static_cast<uint8_t>(random.Int(0, 255));
+  for (int64_t pixel = 0; pixel < shape.in_height * shape.in_width; ++pixel) {
+    for (int64_t c = 0; c < shape.in_channels; ++c) {
+      result.input[static_cast<size_t>(pixel * result.input_pixel_stride + c)] =
+          RandomCode(random, result.max_code, extreme);
+    }
+  }
+
+  const int64_t per_output = shape.group_in() * shape.kernel_height * shape.kernel_width;
+  for (int64_t o = 0; o < shape.out_channels; ++o) {
+    int32_t sum = 0;
+    for (int64_t i = 0; i < per_output; ++i) {
+      const int64_t weight = extreme ? (random.OneIn(2) ? result.max_weight : -result.max_weight)
+                                     : random.Int(-result.max_weight, result.max_weight);
+      // Some outputs have weights of one sign: the largest accumulators.
+      const int64_t value = extreme && o % 3 == 0   ? std::abs(weight)
+                            : extreme && o % 3 == 1 ? -std::abs(weight)
+                                                    : weight;
+      result.weights.push_back(static_cast<int8_t>(value));
+      sum += static_cast<int32_t>(value);
+    }
+    result.acc_init.push_back(-sum * result.zero_point);
+  }
+
+  const int64_t out_pixels = shape.out_height * shape.out_width;
+  if (with_residual) {
+    result.residual_pixel_stride = stride_of(shape.out_channels);
+    result.residual.resize(static_cast<size_t>(out_pixels * result.residual_pixel_stride + kReadable));
+    for (uint8_t& code : result.residual) code = static_cast<uint8_t>(random.Int(0, 255));
+  }
+  result.output_pixel_stride = stride_of(shape.out_channels);
+  const float spread = static_cast<float>(result.max_code * result.max_weight) *
+                       std::sqrt(static_cast<float>(per_output)) * (extreme ? 1.0f : 0.4f);
+  result.transform = TransformArrays::Make(random, shape.out_channels, spread, with_residual, result.to_float);
+  result.row_begin = random.OneIn(2) ? 0 : random.Int(0, shape.out_height - 1);
+  result.row_end = random.OneIn(2) ? shape.out_height : random.Int(result.row_begin, shape.out_height);
+  return result;
+}
+
+std::string ConvCase::Describe() const {
+  std::ostringstream out;
+  out << shape.in_height << "x" << shape.in_width << "x" << shape.in_channels << " -> " << shape.out_height << "x"
+      << shape.out_width << "x" << shape.out_channels << ", kernel " << shape.kernel_height << "x" << shape.kernel_width
+      << ", groups " << shape.groups << ", stride " << shape.stride_height << "x" << shape.stride_width << ", dilation "
+      << shape.dilation_height << "x" << shape.dilation_width << ", pads " << shape.pad_top << "," << shape.pad_left
+      << ", rows " << row_begin << "-" << row_end << ", codes to " << max_code << ", weights to " << max_weight
+      << ", zero point " << int{zero_point} << (residual.empty() ? "" : ", residual") << (to_float ? ", float" : "")
+      << (transform.shift.empty() ? "" : ", shifts");
+  return out.str();
+}
+
+std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
+  AlignedBuffer packed(kernel.packed_bytes(shape));
+  kernel.pack(shape, weights.data(), packed.data());
+  AlignedBuffer scratch(kernel.scratch_bytes(shape));
+  const size_t element = to_float ? sizeof(float) : 1;
+  std::vector<uint8_t> output(static_cast<size_t>(shape.out_height * shape.out_width * output_pixel_stride) * element,
+                              kUntouched);
+  ConvCall call = {};
+  call.input = input.data();
+  call.input_pixel_stride = input_pixel_stride;
+  call.zero_point = zero_point;
+  call.packed_weights = packed.data();
+  call.acc_init = acc_init.data();
+  call.transform = transform.View(to_float);
+  call.residual = residual.empty() ? nullptr : residual.data();
+  call.residual_pixel_stride = residual_pixel_stride;
+  call.output = output.data();
+  call.output_pixel_stride = output_pixel_stride;
+  call.row_begin = row_begin;
+  call.row_end = row_end;
+  call.scratch = scratch.data();
+  kernel.run(shape, call);
+  return output;
+}
+
+bool ConvCase::OutsideIsUntouched(const std::vector<uint8_t>& output) const {
+  const int64_t element = to_float ? static_cast<int64_t>(sizeof(float)) : 1;
+  const int64_t pixel_bytes = output_pixel_stride * element;
+  for (size_t i = 0; i < output.size(); ++i) {
+    const int64_t row = static_cast<int64_t>(i) / pixel_bytes / shape.out_width;
+    const bool owned =
+        row >= row_begin && row < row_end && static_cast<int64_t>(i) % pixel_bytes < shape.out_channels * element;
+    if (!owned && output[i] != kUntouched) return false;
+  }
+  return true;
+}
+
+}  // namespace bitstage::kernels
