@@ -59,7 +59,7 @@ echo
 echo "a few of the metrics at http://$metrics/metrics:"
 exec 3<>"/dev/tcp/${metrics%:*}/${metrics##*:}"
 printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-grep -E '^(bitstage_model_memory_bytes|bitstage_requests_total|bitstage_request_duration_seconds_(sum|count)|process_resident_memory_bytes)' <&3 | sed 's/^/  /'
+grep -E '^(bitstage_model_(weight|arena|file)_bytes|bitstage_requests_total|bitstage_request_duration_seconds_(sum|count)|process_resident_memory_bytes)' <&3 | sed 's/^/  /'
 
 kill -TERM "$server"
 wait "$server" && echo "the server stopped cleanly (exit 0)"

@@ -1,0 +1,48 @@
+// Precision: how many bits every weighted layer gets, by the recipe.
+//
+// Adaptive (arXiv 1712.01048; methods.md §3): the noise that a layer's rounding adds to the feature vector is measured
+// with that layer alone quantized, and widths are allotted so that the sum over layers stays within the budget at the
+// least size. Where the paper extrapolates e^{−αb} from 8 bits, widths of 3 and 5 bits are measured here and the others
+// follow the line through their logarithms; where it rounds a closed form, the allocation over whole bits is exact on the
+// convex hull (engine/quant/adaptive.h). t_i is taken as equal for all layers (accuracy.md §3: it hardly matters).
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/base/thread_pool.h"
+#include "engine/compression/calibration.h"
+#include "engine/compression/lowering.h"
+#include "engine/compression/recipe.h"
+#include "engine/graph/graph.h"
+
+namespace bitstage {
+
+// What an adaptive allocation chooses from.
+struct LayerMenu {
+  int64_t weights = 0;
+  int64_t outputs = 0;                 // scales to be stored
+  std::vector<double> noise;           // mean ‖r_z‖² / mean ‖r*‖² at kMinBits, kMinBits + 1, … kMaxBits
+};
+
+inline constexpr int kMinBits = 2;
+inline constexpr int kMaxBits = 8;
+
+// One entry a weighted node.
+absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
+                                                    const Tensor& images, ThreadPool* pool,
+                                                    const std::function<void(int64_t, int64_t)>& progress);
+
+// The least bits whose summed noise is at most `noise`.
+std::vector<LayerPrecision> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise);
+
+// The least noise with weights and scales in at most `bits` (of storage, not a mean).
+// INVALID_ARGUMENT where even kMinBits everywhere takes more, saying how much that is.
+absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits);
+
+// Uniform and SYQ recipes: the same codes everywhere, but 8 bits in the first and the last layer of SYQ networks, as in
+// the paper, which keeps them in float.
+std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe);
+
+}  // namespace bitstage
