@@ -1,0 +1,159 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+
+#include "engine/format/model_codes.h"
+#include "engine/format/model_file.h"
+#include "engine/format/model_ops.h"
+#include "tests/format/model_samples.h"
+
+namespace bitstage {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+
+std::string TemporaryPath(const std::string& name) {
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+  const std::filesystem::path folder =
+      std::filesystem::path(::testing::TempDir()) / test->test_suite_name() / test->name();
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  return (folder / name).string();
+}
+
+// Every attribute of every operator away from its default.
+TEST(ModelRoundTripTest, KeepsEveryAttributeOfEveryOperator) {
+  const Window window{.kernel = {1, 2},
+                      .stride = {3, 4},
+                      .dilation = {5, 6},
+                      .pad_before = {7, 8},
+                      .pad_after = {9, 10},
+                      .ceil_mode = true};
+  const std::vector<Op> ops = {
+      Conv{window, 3, 11, 0, Clamp{-1, kInf}},
+      Conv{window, 3, 11, kNoConstant, std::nullopt},
+      ConvTranspose{window, {1, 2}, 3, 4, 5, Clamp{0, 6}},
+      FullyConnected{7, 8, Clamp{-0.0f, 1}},
+      FullyConnected{0, kNoConstant, std::nullopt},
+      ChannelAffine{1, 2},
+      Unary{UnaryKind::kTanh, 1.5f, -2.5f},
+      Binary{BinaryKind::kMul, Clamp{-kInf, 2}},
+      BinaryConstant{BinaryKind::kSub, 9, true},
+      Concat{2},
+      Pool{PoolKind::kAverage, window, true},
+      GlobalAveragePool{false},
+      GlobalAveragePool{true},
+      Reshape{{2, 3, 4}},
+      Transpose{{2, 0, 1}},
+      Pad{{1, 2, 3}, {4, 5, 6}, -7.5f},
+      Slice{{0, 1}, {2, 3}, {4, 5}},
+      Resize{ResizeMode::kLinear, ResizeCoordinates::kAsymmetric, ResizeRounding::kCeil, 10, 11, 0.5f, 1.5f},
+      Softmax{1},
+      ArgMax{2, false, true},
+      FakeQuantize{{0.5f, 0.25f}, -3, -128, 127}};
+  std::vector<bool> seen(std::variant_size_v<Op>);
+  for (const Op& op : ops) {
+    model::v1::Node proto;
+    WriteOp(op, proto);
+    const absl::StatusOr<Op> read = ReadOp(proto);
+    ASSERT_TRUE(read.ok()) << OpName(op) << read.status();
+    ExpectEqual(*read, op);
+    seen[op.index()] = true;
+  }
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), false), 0) << "an operator is not tested";
+}
+
+TEST(ModelRoundTripTest, KeepsShapesOfEveryRank) {
+  Shape shape;
+  for (int rank = 0; rank <= kMaxRank; ++rank) {
+    model::v1::Shape proto;
+    WriteShape(shape, proto);
+    const absl::StatusOr<Shape> read = ReadShape(proto, "shape");
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_TRUE(*read == shape) << shape.ToString();
+    shape.Append(rank + 1);
+  }
+}
+
+TEST(ModelRoundTripTest, KeepsCodesOfEveryWidthCodebookAndCount) {
+  for (const Codebook codebook : {Codebook::kBinary, Codebook::kTernary, Codebook::kUniform}) {
+    for (int bits = 2; bits <= 8; ++bits) {
+      for (int64_t count = 1; count <= 41; ++count) {
+        const WeightCodes codes =
+            RandomCodes({count, 1}, codebook, bits, ScaleKind::kLayer, static_cast<uint32_t>(count));
+        std::string packed;
+        AppendPacked(codes, packed);
+        ASSERT_EQ(static_cast<int64_t>(packed.size()), PackedBytes(codes.codebook, codes.bits, count));
+        const absl::StatusOr<std::vector<int8_t>> read = Unpack(codes.codebook, codes.bits, count, BytesOf(packed));
+        ASSERT_TRUE(read.ok()) << read.status();
+        ASSERT_EQ(*read, codes.codes) << Name(codebook) << " " << bits << " " << count;
+      }
+    }
+  }
+}
+
+TEST(ModelRoundTripTest, KeepsModelsWithEverything) {
+  for (uint32_t seed = 1; seed <= 20; ++seed) {
+    const Model model = ModelWithEverything(seed);
+    ASSERT_TRUE(Validate(model.graph).ok()) << Validate(model.graph);
+    const absl::StatusOr<Model> read = ParseModelFile(BytesOf(FileOf(model)));
+    ASSERT_TRUE(read.ok()) << read.status();
+    ExpectEqual(*read, model);
+    EXPECT_EQ(FileOf(*read), FileOf(model)) << "equal models give equal bytes";
+  }
+}
+
+TEST(ModelRoundTripTest, KeepsAModelWithoutTheOptionalParts) {
+  const Model model = TinyModel();
+  const absl::StatusOr<Model> read = ParseModelFile(BytesOf(FileOf(model)));
+  ASSERT_TRUE(read.ok()) << read.status();
+  ExpectEqual(*read, model);
+  EXPECT_FALSE(read->preprocessing.has_value());
+  EXPECT_FALSE(read->stage.has_value());
+}
+
+TEST(ModelRoundTripTest, WritesAndReplacesFilesWholly) {
+  const std::string path = TemporaryPath("net.bitstage");
+  ASSERT_TRUE(WriteModelFile(TinyModel(), path).ok());
+  const Model second = ModelWithEverything(1);
+  ASSERT_TRUE(WriteModelFile(second, path).ok());
+  const absl::StatusOr<Model> read = ReadModelFile(path);
+  ASSERT_TRUE(read.ok()) << read.status();
+  ExpectEqual(*read, second);
+  const auto folder = std::filesystem::directory_iterator(std::filesystem::path(path).parent_path());
+  EXPECT_EQ(std::distance(begin(folder), end(folder)), 1) << "a temporary file is left";
+}
+
+TEST(ModelRoundTripTest, LeavesTheOldFileWhereTheNewModelIsRefused) {
+  const std::string path = TemporaryPath("net.bitstage");
+  ASSERT_TRUE(WriteModelFile(TinyModel(), path).ok());
+  Model invalid = TinyModel();
+  invalid.graph.nodes[0].inputs = {7};
+  EXPECT_THAT(std::string(WriteModelFile(invalid, path).message()), StartsWith(path));
+  Model unfit = TinyModel();
+  unfit.preprocessing = Preprocessing{.width = 3, .height = 3};
+  const absl::Status status = WriteModelFile(unfit, path);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("preprocessing: makes 3x3x3, but input 'input0' is 1x2x2"));
+  EXPECT_TRUE(ReadModelFile(path).ok());
+}
+
+TEST(ModelRoundTripTest, NamesTheFileThatCannotBeRead) {
+  const std::string path = TemporaryPath("net.bitstage");
+  EXPECT_EQ(ReadModelFile(path).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(ReadModelFile(path).status().message()), StartsWith(path));
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  EXPECT_EQ(ReadModelFile(folder).status().code(), absl::StatusCode::kInvalidArgument);
+  std::ofstream(path).close();
+  EXPECT_EQ(ReadModelFile(path).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(WriteModelFile(TinyModel(), path + "/x").code(), absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace bitstage
