@@ -1,0 +1,81 @@
+#include "engine/compression/recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace bitstage {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ParseWeights, TakesEveryDocumentedForm) {
+  EXPECT_EQ(ParseWeights("adaptive")->method, WeightMethod::kAdaptive);
+  const auto uniform = ParseWeights("uniform:3:layer");
+  ASSERT_TRUE(uniform.ok());
+  EXPECT_EQ(uniform->bits, 3);
+  EXPECT_EQ(uniform->scale, ScaleKind::kLayer);
+  EXPECT_EQ(ParseWeights("uniform:8")->scale, ScaleKind::kChannel);
+  const auto binary = ParseWeights("syq:binary");
+  ASSERT_TRUE(binary.ok());
+  EXPECT_EQ(binary->codebook, Codebook::kBinary);
+  EXPECT_EQ(binary->scale, ScaleKind::kPixel);
+  EXPECT_EQ(ParseWeights("syq:ternary:row")->scale, ScaleKind::kRow);
+}
+
+TEST(ParseWeights, RefusesTheRestAndSaysWhatIsTaken) {
+  for (const char* text : {"", "uniform", "uniform:1", "uniform:9", "uniform:4:pixel", "syq", "syq:quaternary",
+                           "syq:ternary:channel", "adaptive:4", "uniform:4:channel:x"}) {
+    const auto weights = ParseWeights(text);
+    EXPECT_EQ(weights.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(weights.status().message()), HasSubstr("expected")) << text;
+  }
+}
+
+TEST(ParseActivations, TakesUniformAndBothKindsOfDqa) {
+  EXPECT_EQ(ParseActivations("uniform:6")->bits, 6);
+  const auto dqa = ParseActivations("dqa:4+2");
+  ASSERT_TRUE(dqa.ok());
+  EXPECT_EQ(dqa->method, ActivationMethod::kDqa);
+  EXPECT_EQ(dqa->bits, 4);
+  EXPECT_EQ(dqa->extra_bits, 2);
+  EXPECT_EQ(ParseActivations("dqa:3")->extra_bits, 0);
+  EXPECT_EQ(ParseActivations("dqa-paper:3+3")->method, ActivationMethod::kDqaPaper);
+  for (const char* text : {"uniform:1", "uniform:9", "dqa:6+3", "dqa:4+", "dqa:4+1+1", "float", "dqa"}) {
+    EXPECT_FALSE(ParseActivations(text).ok()) << text;
+  }
+}
+
+TEST(ParseBudget, TakesBitsBytesPointsAndNoise) {
+  EXPECT_EQ(ParseBudget("4.5 bits")->kind, BudgetKind::kBits);
+  EXPECT_DOUBLE_EQ(ParseBudget("1.2 MB")->amount, 1.2e6);
+  EXPECT_DOUBLE_EQ(ParseBudget("300 KB")->amount, 3e5);
+  const auto points = ParseBudget("-0.5 points");
+  ASSERT_TRUE(points.ok());
+  EXPECT_EQ(points->kind, BudgetKind::kPoints);
+  EXPECT_DOUBLE_EQ(points->amount, 0.5);
+  EXPECT_DOUBLE_EQ(ParseBudget("noise 0.05")->amount, 0.05);
+  for (const char* text : {"", "4.5", "bits", "0 bits", "-1 MB", "0.5 points", "much noise", "1 GB 2"}) {
+    EXPECT_FALSE(ParseBudget(text).ok()) << text;
+  }
+}
+
+TEST(ParseRecipe, ReadsAFileAndNamesAWrongKey) {
+  const auto recipe = ParseRecipe(
+      R"({"weights": "uniform:4", "activations": "dqa:5+1", "second_order_rounding": false, "calibration_images": 20,
+          "important_share": 0.25, "seed": 7})");
+  ASSERT_TRUE(recipe.ok()) << recipe.status();
+  EXPECT_EQ(recipe->weights.bits, 4);
+  EXPECT_FALSE(recipe->second_order_rounding);
+  EXPECT_EQ(recipe->calibration_images, 20);
+  EXPECT_DOUBLE_EQ(recipe->activations.important_share, 0.25);
+  EXPECT_EQ(recipe->seed, 7u);
+
+  EXPECT_THAT(std::string(ParseRecipe(R"({"weihgts": "adaptive"})").status().message()), HasSubstr("'weihgts'"));
+  EXPECT_THAT(std::string(ParseRecipe(R"({"calibration_images": 0})").status().message()),
+              HasSubstr("'calibration_images'"));
+  EXPECT_FALSE(ParseRecipe("[]").ok());
+  EXPECT_FALSE(ParseRecipe("{").ok());
+}
+
+}  // namespace
+}  // namespace bitstage

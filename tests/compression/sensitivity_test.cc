@@ -1,0 +1,44 @@
+#include "engine/compression/sensitivity.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/graph/graph_builder.h"
+
+namespace bitstage {
+namespace {
+
+TEST(MeanMargin, IsTheWorkedExampleOfThePaper) {
+  // z = (3, 1, 0.2): (3 − 1)² / 2 = 2.
+  const std::vector<float> z = {3, 1, 0.2f};
+  EXPECT_DOUBLE_EQ(MeanMargin(Tensor::Of<float>({1, 3}, z)), 2.0);
+}
+
+TEST(MeanMargin, CountsEveryPixelOfAMap) {
+  // Two classes, two pixels: margins (4 − 1)²/2 and (5 − 3)²/2.
+  const std::vector<float> z = {4, 3, 1, 5};
+  EXPECT_DOUBLE_EQ(MeanMargin(Tensor::Of<float>({1, 2, 1, 2}, z)), (4.5 + 2.0) / 2);
+}
+
+TEST(MeasureSensitivities, FallWithEveryBitAboutFourfold) {
+  GraphBuilder b(5);
+  const ValueId x = b.Input({8, 6, 6});
+  const ValueId y = b.Add(b.MakeConv({8, 6, 6}, 16, 3, 1, 1), {x});
+  const ValueId z = b.Add(b.MakeConv({16, 6, 6}, 8, 3, 1, 1), {y});
+  const Graph graph = b.Finish({z});
+  const Tensor images = RandomTensor({6, 8, 6, 6}, 9);
+  const auto calibration = Calibrate(graph, images, nullptr, {});
+  ASSERT_TRUE(calibration.ok());
+  const auto noise = MeasureSensitivities(graph, *calibration, images, {4, 6, 8}, nullptr, {});
+  ASSERT_TRUE(noise.ok()) << noise.status();
+  ASSERT_EQ(noise->size(), 2u);
+  for (const std::vector<double>& layer : *noise) {
+    // 6 dB a bit: 16 for two bits, and room for the clip.
+    EXPECT_GT(layer[0] / layer[1], 8);
+    EXPECT_LT(layer[0] / layer[1], 32);
+    EXPECT_GT(layer[1] / layer[2], 8);
+    EXPECT_LT(layer[1] / layer[2], 32);
+  }
+}
+
+}  // namespace
+}  // namespace bitstage
