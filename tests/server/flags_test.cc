@@ -1,0 +1,59 @@
+#include "server/main/flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace bitstage::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::StatusOr<ServerFlags> Parse(const std::vector<const char*>& arguments) { return ParseFlags(arguments); }
+
+void ExpectRefused(const std::vector<const char*>& arguments, const std::string& text) {
+  const absl::Status status = Parse(arguments).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(text));
+}
+
+TEST(ServerFlags, TakesValuesBesideAndBehindAnEqualsSign) {
+  const auto flags = Parse({"--model-repository", "models", "--grpc-port=0", "--max-batch", "16"});
+  ASSERT_TRUE(flags.ok()) << flags.status();
+  EXPECT_EQ(flags->model_repository, "models");
+  EXPECT_EQ(flags->grpc_port, 0);
+  EXPECT_EQ(flags->max_batch, 16);
+  EXPECT_EQ(flags->metrics_port, 8002) << "the default";
+}
+
+TEST(ServerFlags, RefusesWhatItDoesNotKnow) {
+  ExpectRefused({"--model-repository", "m", "--grpc_port", "1"}, "unknown argument \"--grpc_port\"; see --help");
+  ExpectRefused({"models"}, "unknown argument \"models\"");
+}
+
+TEST(ServerFlags, RefusesNumbersThatAreNoneOrOutOfRange) {
+  ExpectRefused({"--grpc-port", "http"}, "--grpc-port takes a number from 0 to 65535, not \"http\"");
+  ExpectRefused({"--grpc-port", "65536"}, "not \"65536\"");
+  ExpectRefused({"--max-batch", "0"}, "--max-batch takes a number from 1");
+  ExpectRefused({"--queue-size", "99999999999999999999999"}, "--queue-size takes a number");
+}
+
+TEST(ServerFlags, RefusesAMissingValueAndASwitchWithOne) {
+  ExpectRefused({"--model-repository"}, "--model-repository needs a value: DIR");
+  ExpectRefused({"--help=yes"}, "--help takes no value");
+}
+
+TEST(ServerFlags, WantsARepositoryUnlessAskedForHelp) {
+  ExpectRefused({}, "--model-repository DIR is required");
+  EXPECT_TRUE(Parse({"--help"}).ok());
+}
+
+TEST(ServerFlags, HelpNamesEveryFlagWithItsDefault) {
+  const std::string help = FlagsHelp();
+  EXPECT_THAT(help, HasSubstr("--drain-delay-ms N"));
+  EXPECT_THAT(help, HasSubstr("[8001]"));
+}
+
+}  // namespace
+}  // namespace bitstage::server
