@@ -10,14 +10,15 @@
 
 namespace bitstage::kernels {
 
-// One output pixel, all channels.
-struct DepthwisePixel {
-  const uint8_t* const* taps;  // tap_groups · tap_group pointers to input pixels
+// Some output pixels, all channels.
+struct DepthwiseTile {
+  int64_t pixels;
+  const uint8_t* const* taps;  // pointers to input pixels, tap_groups · tap_group for each output pixel
   int64_t tap_groups;
   int64_t blocks;  // of DepthwiseTier::block channels
   const std::byte* weights;
   const int32_t* acc_init;  // blocks · block
-  int32_t* acc;             // out: blocks · block
+  int32_t* acc;             // out: pixels x (blocks · block)
 };
 
 struct DepthwiseTier {
@@ -26,7 +27,7 @@ struct DepthwiseTier {
   int64_t weight_bytes;  // a packed weight: 1 or 2
   // Where the weight of (channel of the block, kernel position of the group) lies within [block][tap group].
   int64_t (*position)(int64_t channel, int64_t tap);
-  void (*run)(const DepthwisePixel& pixel);
+  void (*run)(const DepthwiseTile& tile);
   TransformFunction transform;
 };
 

@@ -11,14 +11,15 @@ namespace {
 // two weights.
 int64_t Position(int64_t channel, int64_t tap) { return channel * 2 + tap; }
 
-void MicroKernel(const DepthwisePixel& pixel) {
-  const std::byte* weights = pixel.weights;
-  for (int64_t block = 0; block < pixel.blocks; ++block) {
-    const auto* init = reinterpret_cast<const __m256i*>(pixel.acc_init + block * 16);
+__attribute__((always_inline)) inline void OnePixel(const DepthwiseTile& tile, int64_t pixel) {
+  const uint8_t* const* pixel_taps = tile.taps + pixel * tile.tap_groups * 2;
+  const std::byte* weights = tile.weights;
+  for (int64_t block = 0; block < tile.blocks; ++block) {
+    const auto* init = reinterpret_cast<const __m256i*>(tile.acc_init + block * 16);
     __m256i low = _mm256_loadu_si256(init);
     __m256i high = _mm256_loadu_si256(init + 1);
-    for (int64_t group = 0; group < pixel.tap_groups; ++group, weights += 64) {
-      const uint8_t* const* taps = pixel.taps + group * 2;
+    for (int64_t group = 0; group < tile.tap_groups; ++group, weights += 64) {
+      const uint8_t* const* taps = pixel_taps + group * 2;
       const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i*>(taps[0] + block * 16));
       const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(taps[1] + block * 16));
       const auto* w = reinterpret_cast<const __m256i*>(weights);
@@ -27,10 +28,14 @@ void MicroKernel(const DepthwisePixel& pixel) {
       low = _mm256_add_epi32(low, _mm256_madd_epi16(low_codes, _mm256_loadu_si256(w)));
       high = _mm256_add_epi32(high, _mm256_madd_epi16(high_codes, _mm256_loadu_si256(w + 1)));
     }
-    auto* acc = reinterpret_cast<__m256i*>(pixel.acc + block * 16);
+    auto* acc = reinterpret_cast<__m256i*>(tile.acc + (pixel * tile.blocks + block) * 16);
     _mm256_storeu_si256(acc, low);
     _mm256_storeu_si256(acc + 1, high);
   }
+}
+
+void MicroKernel(const DepthwiseTile& tile) {
+  for (int64_t pixel = 0; pixel < tile.pixels; ++pixel) OnePixel(tile, pixel);
 }
 
 constexpr DepthwiseTier kTier = {16, 2, 2, Position, MicroKernel, Transform};

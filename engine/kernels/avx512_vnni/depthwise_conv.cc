@@ -20,15 +20,17 @@ int64_t Position(int64_t channel, int64_t tap) {
   return (k * 16 + lane * 4 + channel % 4) * 4 + tap;
 }
 
-void MicroKernel(const DepthwisePixel& pixel) {
-  const std::byte* weights = pixel.weights;
-  for (int64_t block = 0; block < pixel.blocks; ++block) {
+__attribute__((always_inline)) inline void OnePixel(const DepthwiseTile& tile, int64_t pixel) {
+  const uint8_t* const* pixel_taps = tile.taps + pixel * tile.tap_groups * 4;
+  int32_t* acc = tile.acc + pixel * tile.blocks * 64;
+  const std::byte* weights = tile.weights;
+  for (int64_t block = 0; block < tile.blocks; ++block) {
     __m512i acc0 = _mm512_setzero_si512();
     __m512i acc1 = acc0;
     __m512i acc2 = acc0;
     __m512i acc3 = acc0;
-    for (int64_t group = 0; group < pixel.tap_groups; ++group, weights += 256) {
-      const uint8_t* const* taps = pixel.taps + group * 4;
+    for (int64_t group = 0; group < tile.tap_groups; ++group, weights += 256) {
+      const uint8_t* const* taps = pixel_taps + group * 4;
       const __m512i a = _mm512_loadu_si512(taps[0] + block * 64);
       const __m512i b = _mm512_loadu_si512(taps[1] + block * 64);
       const __m512i c = _mm512_loadu_si512(taps[2] + block * 64);
@@ -51,10 +53,14 @@ void MicroKernel(const DepthwisePixel& pixel) {
                                 _mm512_shuffle_i32x4(high01, high23, 0x88), _mm512_shuffle_i32x4(high01, high23, 0xdd)};
     for (int k = 0; k < 4; ++k) {
       const int64_t channel = block * 64 + k * 16;
-      const __m512i init = _mm512_loadu_si512(pixel.acc_init + channel);
-      _mm512_storeu_si512(pixel.acc + channel, _mm512_add_epi32(init, ordered[k]));
+      const __m512i init = _mm512_loadu_si512(tile.acc_init + channel);
+      _mm512_storeu_si512(acc + channel, _mm512_add_epi32(init, ordered[k]));
     }
   }
+}
+
+void MicroKernel(const DepthwiseTile& tile) {
+  for (int64_t pixel = 0; pixel < tile.pixels; ++pixel) OnePixel(tile, pixel);
 }
 
 constexpr DepthwiseTier kTier = {64, 4, 1, Position, MicroKernel, Transform};
