@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/image/color.h"
 #include "engine/image/container.h"
 #include "engine/image/image.h"
 #include "engine/image/label_map.h"
@@ -73,9 +74,7 @@ absl::StatusOr<Image> DecodeImage(std::span<const std::byte> encoded, ColorOrder
   BITSTAGE_ASSIGN_OR_RETURN(const Container container, ParseContainer(encoded, limits));
   Image image;
   BITSTAGE_RETURN_IF_ERROR(Decode(container, order == ColorOrder::kGray ? 1 : 3, &image));
-  if (order == ColorOrder::kRgb) {
-    for (size_t i = 0; i + 2 < image.pixels.size(); i += 3) std::swap(image.pixels[i], image.pixels[i + 2]);
-  }
+  if (order == ColorOrder::kRgb) return InColorOrder(std::move(image), ColorOrder::kBgr, order);
   return image;
 }
 

@@ -1,0 +1,49 @@
+// Intersection over union of label maps.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/image/label_map.h"
+
+namespace bitstage {
+
+// For every pixel the channel with the largest value, the lowest of equals: channels x pixels floats become pixels
+// labels. Requires 1 <= channels <= 256 and scores.size() a multiple of it.
+std::vector<uint8_t> ArgMaxMap(std::span<const float> scores, int channels);
+
+// A label for every label: how a network's classes become those of the ground truth.
+using LabelTable = std::array<uint8_t, 256>;
+
+// `predicted` becomes `label`, all others 0: for networks that know one class only.
+LabelTable OnlyClass(uint8_t predicted, uint8_t label);
+void Relabel(std::span<uint8_t> map, const LabelTable& table);
+
+// Counts over any number of images. A pixel whose truth is kIgnoreLabel does not count, whatever was predicted.
+class IouCounts {
+ public:
+  // Maps of equally many pixels; returns false, counting nothing, where they are not.
+  [[nodiscard]] bool Add(std::span<const uint8_t> truth, std::span<const uint8_t> predicted);
+
+  // Of one class over all images; nullopt where it was neither present nor predicted.
+  [[nodiscard]] std::optional<double> Iou(uint8_t label) const;
+  // The mean over those of `labels` that have one; 0 where none has.
+  [[nodiscard]] double MeanIou(std::span<const uint8_t> labels) const;
+  // Over all classes that the truth holds, 0 (background) included.
+  [[nodiscard]] double MeanIou() const;
+  // Share of the counted pixels that were right.
+  [[nodiscard]] double PixelAccuracy() const;
+
+ private:
+  struct Count {
+    int64_t truth = 0;
+    int64_t predicted = 0;
+    int64_t both = 0;
+  };
+  std::array<Count, 256> counts_{};
+};
+
+}  // namespace bitstage
