@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/graph/constant_refs.h"
 #include "engine/graph/sweep.h"
 
 namespace bitstage {
@@ -68,19 +69,6 @@ void MakeNamesUnique(std::vector<Item>& items) {
   }
 }
 
-// The constants that an op refers to, to read or to renumber.
-struct ConstantIds {
-  std::vector<ConstantId*> operator()(Conv& op) const { return {&op.weights, &op.bias}; }
-  std::vector<ConstantId*> operator()(ConvTranspose& op) const { return {&op.weights, &op.bias}; }
-  std::vector<ConstantId*> operator()(FullyConnected& op) const { return {&op.weights, &op.bias}; }
-  std::vector<ConstantId*> operator()(ChannelAffine& op) const { return {&op.scale, &op.shift}; }
-  std::vector<ConstantId*> operator()(BinaryConstant& op) const { return {&op.constant}; }
-  template <typename T>
-  std::vector<ConstantId*> operator()(T&) const {
-    return {};
-  }
-};
-
 }  // namespace
 
 // y = x: readers of y read x. Where y is a graph output, whatever makes x makes y.
@@ -124,9 +112,7 @@ void DropUnused(Graph& graph) {
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     if (!needed[static_cast<size_t>(node->output)]) continue;
     for (const ValueId id : node->inputs) needed[static_cast<size_t>(id)] = true;
-    for (const ConstantId* id : std::visit(ConstantIds(), node->op)) {
-      if (*id != kNoConstant) constants[static_cast<size_t>(*id)] = true;
-    }
+    for (const ConstantId* id : ConstantRefs(node->op)) constants[static_cast<size_t>(*id)] = true;
   }
   std::erase_if(graph.nodes, [&](const Node& node) { return !needed[static_cast<size_t>(node.output)]; });
   for (const ValueId id : graph.inputs) needed[static_cast<size_t>(id)] = true;
@@ -137,9 +123,7 @@ void DropUnused(Graph& graph) {
   for (Node& node : graph.nodes) {
     for (ValueId& id : node.inputs) renumber(value_ids, id);
     renumber(value_ids, node.output);
-    for (ConstantId* id : std::visit(ConstantIds(), node.op)) {
-      if (*id != kNoConstant) renumber(constant_ids, *id);
-    }
+    for (ConstantId* id : ConstantRefs(node.op)) renumber(constant_ids, *id);
   }
   for (ValueId& id : graph.inputs) renumber(value_ids, id);
   for (ValueId& id : graph.outputs) renumber(value_ids, id);
