@@ -1,0 +1,54 @@
+// Canonical, length-limited Huffman codes. A code is its lengths, one a symbol, 0 for symbols that do not occur.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace bitstage {
+
+// The limit of frames: a decoding table of 2^11 entries stays in the first-level cache.
+inline constexpr int kMaxCodeLength = 11;
+
+// The lengths, at most `limit` (1…32), that minimise Σ count · length: package-merge (Larmore and Hirschberg 1990). A
+// single symbol has length 1. INVALID_ARGUMENT where no count is positive or 2^limit symbols are not enough.
+absl::StatusOr<std::vector<uint8_t>> HuffmanLengths(std::span<const uint64_t> counts, int limit);
+
+// Lengths for a table calibrated once: every count is raised by one, so that every symbol has a code.
+// Requires 1 to 2^limit counts.
+std::vector<uint8_t> TablesFromHistogram(std::span<const uint64_t> counts, int limit = kMaxCodeLength);
+
+// Refuses lengths over kMaxCodeLength, no symbol at all, over-subscribed and incomplete codes (a single symbol of
+// length 1 is complete). INVALID_ARGUMENT.
+absl::Status ValidateLengths(std::span<const uint8_t> lengths);
+
+// Σ count · length, or -1 where a symbol that occurs has no code.
+int64_t CodedBits(std::span<const uint64_t> counts, std::span<const uint8_t> lengths);
+
+// The canonical code of every symbol, most significant bit first: ordered by (length, symbol), consecutive.
+// Requires valid lengths.
+std::vector<uint16_t> CanonicalCodes(std::span<const uint8_t> lengths);
+
+// For writers of streams that begin at the least significant bit: `bits` holds the code reversed.
+struct EncodeEntry {
+  uint16_t bits;
+  uint16_t length;
+};
+std::vector<EncodeEntry> EncodeTable(std::span<const uint8_t> lengths);
+
+// For readers of the same: indexed by the next index_bits of the stream. length 0: no such code.
+struct DecodeEntry {
+  uint8_t symbol;
+  uint8_t length;
+};
+struct DecodeTable {
+  int index_bits = 0;                // the longest code
+  std::vector<DecodeEntry> entries;  // 2^index_bits
+};
+// Requires valid lengths of at most 256 symbols.
+DecodeTable MakeDecodeTable(std::span<const uint8_t> lengths);
+
+}  // namespace bitstage
