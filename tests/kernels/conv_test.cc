@@ -201,6 +201,32 @@ TEST_P(ConvTest, TheReferenceIsLastAndSupportsEverything) {
   EXPECT_TRUE(reference::kConv.supports({}, 255, 127));
 }
 
+TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
+  const KernelTable& table = TableFor(GetParam());
+  const ConvShape dense = {8, 8, 32, 8, 8, 32, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+  const ConvShape depthwise = {8, 8, 32, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1};
+  const auto name = [&](const ConvShape& shape, int max_code, int max_weight) {
+    return std::string(table.ChooseConv(shape, max_code, max_weight).name);
+  };
+  switch (GetParam()) {
+    case Isa::kReference:
+      EXPECT_EQ(name(dense, 15, 7), "reference");
+      EXPECT_EQ(name(depthwise, 255, 127), "reference");
+      break;
+    case Isa::kAvx2:
+      EXPECT_EQ(name(dense, 255, 64), "avx2_direct_bytes");  // 2 · 255 · 64 = 32640
+      EXPECT_EQ(name(dense, 255, 65), "avx2_direct_words");  // 33150 > 32767
+      EXPECT_EQ(name(dense, 129, 127), "avx2_direct_bytes");
+      EXPECT_EQ(name(dense, 130, 127), "avx2_direct_words");
+      EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
+      break;
+    case Isa::kAvx512Vnni:
+      EXPECT_EQ(name(dense, 255, 127), "vnni_direct");
+      EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
+      break;
+  }
+}
+
 TEST_P(ConvTest, ChoosesTheFirstKernelThatSupports) {
   const KernelTable& table = TableFor(GetParam());
   for (uint32_t seed = 0; seed < 100; ++seed) {

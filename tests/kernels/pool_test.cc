@@ -10,6 +10,7 @@
 namespace bitstage::kernels {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 
 class PoolTest : public ::testing::TestWithParam<Isa> {};
@@ -89,6 +90,34 @@ TEST_P(PoolTest, RandomPoolsEqualTheReferenceAndTouchNothingElse) {
     ASSERT_TRUE(average == pool.Run(reference::AveragePool)) << "average, seed " << seed;
     ASSERT_TRUE(pool.OutsideIsUntouched(average)) << "average, seed " << seed;
   }
+}
+
+// mult is divided by the count, not multiplied by its reciprocal: channels whose average lies within an ulp of the
+// middle between two codes show the difference.
+TEST_P(PoolTest, AveragesOnTheEdgeBetweenTwoCodesEqualTheReference) {
+  constexpr int64_t kChannels = 1000;
+  Random random(7);
+  PoolCase pool;
+  PoolCall& call = pool.call;
+  call.in_height = call.in_width = call.kernel_height = call.kernel_width = 7;
+  call.out_height = call.out_width = call.row_end = 1;
+  call.stride_height = call.stride_width = call.dilation_height = call.dilation_width = 1;
+  call.channels = call.input_pixel_stride = call.output_pixel_stride = kChannels;
+  pool.input.resize(49 * kChannels + 64);
+  for (uint8_t& code : pool.input) code = static_cast<uint8_t>(random.Int(0, 255));
+  for (int64_t c = 0; c < kChannels; ++c) {
+    int sum = 0;
+    for (int64_t pixel = 0; pixel < 49; ++pixel) sum += pool.input[static_cast<size_t>(pixel * kChannels + c)];
+    const float mult = random.Float(0.5f, 2.0f);
+    pool.transform.mult.push_back(mult);
+    pool.transform.add.push_back(static_cast<float>(100.5 - sum * static_cast<double>(mult) / 49));
+    pool.transform.low.push_back(0.0f);
+    pool.transform.high.push_back(255.0f);
+  }
+  const std::vector<uint8_t> expected = pool.Run(reference::AveragePool);
+  EXPECT_THAT(expected, Contains(100));
+  EXPECT_THAT(expected, Contains(101));
+  EXPECT_TRUE(pool.Run(TableFor(GetParam()).average_pool) == expected);
 }
 
 // 2 x 2 windows of stride 2 over 3 x 3 codes with one pixel of padding on top and left and none elsewhere:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <sstream>
 
 #include "engine/base/aligned_buffer.h"
@@ -46,8 +47,9 @@ TransformArrays TransformArrays::Make(Random& random, int64_t channels, float sp
     if (with_residual) arrays.residual_mult.push_back(halves ? 0.5f : random.Float(-0.5f, 0.5f));
     const float infinity = std::numeric_limits<float>::infinity();
     const bool clamped = random.OneIn(2);
-    const float low = clamped ? range * random.Float(0.0f, 0.3f) : 0.0f;
-    const float high = clamped ? range * random.Float(0.5f, 1.0f) : range;
+    // Now and then low > high, as of a clamp that lies outside its grid: high wins.
+    const float low = clamped ? range * random.Float(0.0f, random.OneIn(10) ? 1.0f : 0.3f) : 0.0f;
+    const float high = clamped ? range * random.Float(random.OneIn(10) ? 0.0f : 0.5f, 1.0f) : range;
     arrays.low.push_back(to_float && !clamped ? -infinity : low);
     arrays.high.push_back(to_float && !clamped ? infinity : high);
     if (shifts) arrays.shift.push_back(static_cast<uint8_t>(shift));
