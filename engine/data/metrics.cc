@@ -5,7 +5,7 @@
 
 namespace bitstage {
 
-int ArgMax(std::span<const float> logits) {
+int TopOutput(std::span<const float> logits) {
   int best = 0;
   for (int i = 1; i < static_cast<int>(logits.size()); ++i) {
     const float value = logits[static_cast<size_t>(i)];

@@ -10,7 +10,7 @@
 namespace bitstage {
 
 // The output with the largest value, the lowest of equals; NaN counts as less than all. Requires logits not empty.
-int ArgMax(std::span<const float> logits);
+int TopOutput(std::span<const float> logits);
 
 // How many outputs come before `output`: greater, or equal and lower. 0: it is the answer. A NaN comes last.
 int RankOf(std::span<const float> logits, int output);

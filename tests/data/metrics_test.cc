@@ -14,9 +14,9 @@ namespace {
 using ::testing::ElementsAre;
 
 TEST(ArgMax, TiesGoToTheLowerOutputAndNanLoses) {
-  EXPECT_EQ(ArgMax(std::vector<float>{1, 3, 3, 2}), 1);
-  EXPECT_EQ(ArgMax(std::vector<float>{NAN, -5, NAN, -4}), 3);
-  EXPECT_EQ(ArgMax(std::vector<float>{NAN, NAN}), 0);
+  EXPECT_EQ(TopOutput(std::vector<float>{1, 3, 3, 2}), 1);
+  EXPECT_EQ(TopOutput(std::vector<float>{NAN, -5, NAN, -4}), 3);
+  EXPECT_EQ(TopOutput(std::vector<float>{NAN, NAN}), 0);
 }
 
 TEST(RankOf, CountsWhatComesBefore) {
