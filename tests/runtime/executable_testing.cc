@@ -24,6 +24,19 @@ std::shared_ptr<const Model> ModelOf(Graph graph) {
   return model;
 }
 
+WeightCodes PatternCodes(const Shape& shape, int bits, float scale) {
+  WeightCodes w;
+  w.shape = shape;
+  w.bits = bits;
+  w.kind = ScaleKind::kLayer;
+  w.scale = {scale};
+  const int most = w.MaxMagnitude();
+  for (int64_t i = 0; i < shape.elements(); ++i) {
+    w.codes.push_back(static_cast<int8_t>(i * i * 5 % (2 * most + 1) - most));
+  }
+  return w;
+}
+
 std::shared_ptr<const Executable> CompileOrDie(std::shared_ptr<const Model> model, std::optional<Isa> isa) {
   CompileOptions options;
   options.isa = isa;

@@ -11,6 +11,9 @@ namespace bitstage {
 
 std::shared_ptr<const Model> ModelOf(Graph graph);
 
+// Uniform codes of `bits` bits with one scale, a fixed pattern.
+WeightCodes PatternCodes(const Shape& shape, int bits, float scale);
+
 // Compiles or fails the test.
 std::shared_ptr<const Executable> CompileOrDie(std::shared_ptr<const Model> model, std::optional<Isa> isa = {});
 
