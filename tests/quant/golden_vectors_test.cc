@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/quant/adaptive.h"
 #include "engine/quant/dqa.h"
 #include "engine/quant/linear.h"
 #include "engine/quant/syq.h"
@@ -134,6 +135,21 @@ TEST(GoldenVectors, Syq) {
     EXPECT_THAT(gradients.weights, Pointwise(DoubleNear(1e-6), expected["dE_dW"].get<std::vector<double>>()));
     EXPECT_THAT(gradients.alphas, Pointwise(DoubleNear(1e-6), expected["dE_dalpha"].get<std::vector<double>>()));
   }
+}
+
+TEST(GoldenVectors, Adaptive) {
+  const json adaptive = ReadJson(BITSTAGE_SHARED_OR_SKIP("golden/quantization.json"))["adaptive"];
+  std::vector<LayerNoise> layers;
+  for (size_t i = 0; i < adaptive["p"].size(); ++i) {
+    layers.push_back({adaptive["p"][i], adaptive["t"][i], adaptive["s"][i]});
+  }
+  const std::vector<double> bits = ClosedFormBits(layers, adaptive["C"]);
+  EXPECT_THAT(bits, Pointwise(DoubleNear(1e-9), adaptive["bits"].get<std::vector<double>>()));
+  EXPECT_NEAR(MeanBits(layers, bits), adaptive["mean_bits"].get<double>(), 1e-9);
+  EXPECT_THAT(NoiseShares(layers, bits),
+              Pointwise(DoubleNear(1e-9), adaptive["noise_share"].get<std::vector<double>>()));
+  EXPECT_NEAR(SquaredMargin(adaptive["margin"]["z"].get<std::vector<float>>()), adaptive["margin"]["r2"].get<double>(),
+              1e-6);
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+// Whole-number allocation of precision: one measured option a layer, the cheapest set within a budget.
+//
+// A layer's options are points (cost, distortion), for instance 2…8 bits with their measured noise, binary and ternary
+// codes among them. Distortions of layers are taken to add up. Of each layer only the lower convex hull matters to a
+// greedy allocation; going along it the gain per cost falls, so taking the best step of any layer again and again
+// passes through the optimum of every budget that it meets exactly (Shoham and Gersho 1988).
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace bitstage {
+
+struct PrecisionOption {
+  double cost = 0;
+  double distortion = 0;
+};
+using LayerOptions = std::vector<PrecisionOption>;
+
+struct Allocation {
+  std::vector<size_t> choice;  // an index into the options of each layer
+  double cost = 0;
+  double distortion = 0;
+};
+
+// Indices of the options on the lower convex hull, rising in cost, strictly falling in distortion.
+std::vector<size_t> LowerHull(const LayerOptions& options);
+
+// Every allocation that the greedy passes through, from the cheapest to the one of least distortion: the curve to plot.
+// INVALID_ARGUMENT where a layer has no options or one that is not finite.
+absl::StatusOr<std::vector<Allocation>> AllocationCurve(std::span<const LayerOptions> layers);
+
+// The least distortion at a cost of at most `budget`: the curve's last point within it, and then whatever single steps
+// still fit, the best per cost first. Exact where the budget is a point of the curve, else within the distortion of one
+// step. FAILED_PRECONDITION where the cheapest options already cost more.
+absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layers, double budget);
+// The least cost at a distortion of at most `budget`: the curve's first point within it, then whatever savings still
+// fit. FAILED_PRECONDITION where the finest options already distort more.
+absl::StatusOr<Allocation> AllocateUnderDistortion(std::span<const LayerOptions> layers, double budget);
+
+}  // namespace bitstage
