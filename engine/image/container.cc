@@ -29,7 +29,7 @@ absl::Status CheckDimensions(int64_t width, int64_t height, const ImageLimits& l
   return absl::OkStatus();
 }
 
-absl::StatusOr<Container> ParseContainer(std::span<const std::byte> encoded, const ImageLimits& limits) {
+absl::StatusOr<ImageContainer> ParseImageContainer(std::span<const std::byte> encoded, const ImageLimits& limits) {
   if (encoded.empty()) return absl::InvalidArgumentError("image: no bytes");
   if (encoded.size() > limits.max_encoded_bytes) {
     return absl::ResourceExhaustedError(

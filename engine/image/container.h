@@ -19,7 +19,7 @@
 
 namespace bitstage {
 
-struct Container {
+struct ImageContainer {
   enum class Format : uint8_t { kPng, kJpeg };
 
   Format format = Format::kPng;
@@ -34,11 +34,11 @@ struct Container {
 };
 
 // INVALID_ARGUMENT, RESOURCE_EXHAUSTED as DecodeImage. Allocates at most about encoded.size().
-absl::StatusOr<Container> ParseContainer(std::span<const std::byte> encoded, const ImageLimits& limits);
+absl::StatusOr<ImageContainer> ParseImageContainer(std::span<const std::byte> encoded, const ImageLimits& limits);
 
 // The two formats; `bytes` begins with the format's signature.
-absl::StatusOr<Container> ParsePng(std::span<const uint8_t> bytes, const ImageLimits& limits);
-absl::StatusOr<Container> ParseJpeg(std::span<const uint8_t> bytes, const ImageLimits& limits);
+absl::StatusOr<ImageContainer> ParsePng(std::span<const uint8_t> bytes, const ImageLimits& limits);
+absl::StatusOr<ImageContainer> ParseJpeg(std::span<const uint8_t> bytes, const ImageLimits& limits);
 
 // RESOURCE_EXHAUSTED over the pixel limit, INVALID_ARGUMENT for an empty image.
 absl::Status CheckDimensions(int64_t width, int64_t height, const ImageLimits& limits);

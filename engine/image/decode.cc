@@ -24,14 +24,14 @@ void SetUpOpenCv() {
 }
 
 // Decodes into `image`, whose pixels become `channels` interleaved bytes each, in OpenCV's order (B G R).
-absl::Status Decode(const Container& container, int channels, Image* image) {
+absl::Status Decode(const ImageContainer& container, int channels, Image* image) {
   SetUpOpenCv();
   image->width = container.width;
   image->height = container.height;
   image->channels = channels;
   const size_t size =
       static_cast<size_t>(container.width) * static_cast<size_t>(container.height) * static_cast<size_t>(channels);
-  const std::string what = absl::StrCat(container.format == Container::Format::kPng ? "PNG" : "JPEG", " of ",
+  const std::string what = absl::StrCat(container.format == ImageContainer::Format::kPng ? "PNG" : "JPEG", " of ",
                                         container.width, " x ", container.height, " pixels");
   try {
     image->pixels.resize(size);
@@ -58,7 +58,7 @@ absl::Status Decode(const Container& container, int channels, Image* image) {
 }
 
 // Palette entry i becomes the grey (i, i, i), so that the decoder hands back indices.
-void MakePaletteItsIndices(Container* container) {
+void MakePaletteItsIndices(ImageContainer* container) {
   uint8_t* palette = container->essential.data() + container->palette_offset;
   for (size_t i = 0; i < container->palette_entries; ++i) {
     for (size_t c = 0; c < 3; ++c) palette[3 * i + c] = static_cast<uint8_t>(i);
@@ -71,7 +71,7 @@ void MakePaletteItsIndices(Container* container) {
 }  // namespace
 
 absl::StatusOr<Image> DecodeImage(std::span<const std::byte> encoded, ColorOrder order, const ImageLimits& limits) {
-  BITSTAGE_ASSIGN_OR_RETURN(const Container container, ParseContainer(encoded, limits));
+  BITSTAGE_ASSIGN_OR_RETURN(const ImageContainer container, ParseImageContainer(encoded, limits));
   Image image;
   BITSTAGE_RETURN_IF_ERROR(Decode(container, order == ColorOrder::kGray ? 1 : 3, &image));
   if (order == ColorOrder::kRgb) return InColorOrder(std::move(image), ColorOrder::kBgr, order);
@@ -79,8 +79,8 @@ absl::StatusOr<Image> DecodeImage(std::span<const std::byte> encoded, ColorOrder
 }
 
 absl::StatusOr<Image> DecodeLabelMap(std::span<const std::byte> encoded, const ImageLimits& limits) {
-  BITSTAGE_ASSIGN_OR_RETURN(Container container, ParseContainer(encoded, limits));
-  if (container.format != Container::Format::kPng || container.bits > 8) {
+  BITSTAGE_ASSIGN_OR_RETURN(ImageContainer container, ParseImageContainer(encoded, limits));
+  if (container.format != ImageContainer::Format::kPng || container.bits > 8) {
     return absl::InvalidArgumentError("label map: expected a PNG of at most 8 bits, indexed or grey");
   }
   Image map;

@@ -44,8 +44,8 @@ class JpegParser {
  public:
   JpegParser(std::span<const uint8_t> bytes, const ImageLimits& limits) : bytes_(bytes), limits_(limits) {}
 
-  absl::StatusOr<Container> Parse() {
-    container_.format = Container::Format::kJpeg;
+  absl::StatusOr<ImageContainer> Parse() {
+    container_.format = ImageContainer::Format::kJpeg;
     container_.essential.reserve(bytes_.size());
     Append(0, 2);
     offset_ = 2;
@@ -190,12 +190,12 @@ class JpegParser {
   int scans_ = 0;
   std::vector<uint8_t> component_ids_;
   std::vector<bool> scanned_;
-  Container container_;
+  ImageContainer container_;
 };
 
 }  // namespace
 
-absl::StatusOr<Container> ParseJpeg(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+absl::StatusOr<ImageContainer> ParseJpeg(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   return JpegParser(bytes, limits).Parse();
 }
 

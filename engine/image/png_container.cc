@@ -55,7 +55,7 @@ absl::StatusOr<Chunk> ReadChunk(std::span<const uint8_t> bytes, size_t offset) {
 }
 
 // IHDR: width, height, bit depth, colour type, compression, filter, interlace.
-absl::Status ReadHeader(const Chunk& chunk, const ImageLimits& limits, Container* container) {
+absl::Status ReadHeader(const Chunk& chunk, const ImageLimits& limits, ImageContainer* container) {
   if (chunk.type != Type("IHDR") || chunk.data.size() != kIhdrBytes) {
     return absl::InvalidArgumentError(absl::StrCat("PNG: expected an IHDR chunk of ", kIhdrBytes, " bytes first, got ",
                                                    chunk.Name(), " of ", chunk.data.size(), " bytes"));
@@ -90,9 +90,9 @@ uint32_t PngCrc(std::span<const uint8_t> type_and_data) {
   return static_cast<uint32_t>(crc32_z(crc32_z(0, nullptr, 0), type_and_data.data(), type_and_data.size()));
 }
 
-absl::StatusOr<Container> ParsePng(std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  Container container;
-  container.format = Container::Format::kPng;
+absl::StatusOr<ImageContainer> ParsePng(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+  ImageContainer container;
+  container.format = ImageContainer::Format::kPng;
   BITSTAGE_ASSIGN_OR_RETURN(const Chunk header, ReadChunk(bytes, kSignatureBytes));
   BITSTAGE_RETURN_IF_ERROR(ReadHeader(header, limits, &container));
 
