@@ -10,7 +10,7 @@
 namespace bitstage::server {
 
 struct ServerFlags {
-  std::string model_repository;
+  std::string model_repository = "";
   std::string host = "0.0.0.0";
   int64_t grpc_port = 8001;
   int64_t metrics_port = 8002;
