@@ -15,7 +15,7 @@
 namespace bitstage {
 namespace {
 
-constexpr size_t kNameWidth = 32;
+constexpr size_t kNameWidth = 60;
 constexpr size_t kLabelsShown = 4;
 
 double Share(int64_t part, int64_t whole) {
