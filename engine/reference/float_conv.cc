@@ -57,6 +57,34 @@ Geometry GeometryOf(const Graph& graph, const Node& node) {
   return make(std::get<ConvTranspose>(node.op), true);
 }
 
+// `count` inputs under kernel tap kx, from output column ox on; `row` is the input row, or null outside the image.
+void UnrollRow(const Geometry& g, const float* row, int64_t kx, int64_t ox, int64_t count, float* out) {
+  if (row == nullptr) {
+    std::fill_n(out, count, 0.0f);
+    return;
+  }
+  if (g.transposed) {
+    for (int64_t j = 0; j < count; ++j) {
+      const int64_t ix = g.Source(1, ox + j, kx, g.in_width);
+      out[j] = ix < 0 ? 0.0f : row[ix];
+    }
+    return;
+  }
+  // Output j reads first + j · stride: zeros, a run inside the image, zeros.
+  const int64_t stride = g.window->stride[1];
+  const int64_t first = ox * stride - g.window->pad_before[1] + kx * g.window->dilation[1];
+  const int64_t begin = std::clamp<int64_t>(first >= 0 ? 0 : DivideRoundUp(-first, stride), 0, count);
+  const int64_t end =
+      std::clamp<int64_t>(first >= g.in_width ? 0 : DivideRoundUp(g.in_width - first, stride), begin, count);
+  std::fill_n(out, begin, 0.0f);
+  if (stride == 1) {
+    std::copy(row + first + begin, row + first + end, out + begin);
+  } else {
+    for (int64_t j = begin; j < end; ++j) out[j] = row[first + j * stride];
+  }
+  std::fill_n(out + end, count - end, 0.0f);
+}
+
 // matrix[(channel, ky, kx)][j] = the input under that tap at output pixel begin + j.
 void Unroll(const Geometry& g, const float* input, int64_t begin, int64_t end, float* matrix) {
   for (int64_t c = 0; c < g.in_channels; ++c) {
@@ -65,12 +93,11 @@ void Unroll(const Geometry& g, const float* input, int64_t begin, int64_t end, f
       for (int64_t kx = 0; kx < g.window->kernel[1]; ++kx) {
         for (int64_t pixel = begin; pixel < end;) {
           const int64_t oy = pixel / g.out_width;
-          const int64_t row_end = std::min(end, (oy + 1) * g.out_width);
+          const int64_t count = std::min(end, (oy + 1) * g.out_width) - pixel;
           const int64_t iy = g.Source(0, oy, ky, g.in_height);
-          for (; pixel < row_end; ++pixel) {
-            const int64_t ix = iy < 0 ? -1 : g.Source(1, pixel - oy * g.out_width, kx, g.in_width);
-            *matrix++ = ix < 0 ? 0.0f : map[iy * g.in_width + ix];
-          }
+          UnrollRow(g, iy < 0 ? nullptr : map + iy * g.in_width, kx, pixel - oy * g.out_width, count, matrix);
+          matrix += count;
+          pixel += count;
         }
       }
     }
