@@ -28,15 +28,32 @@ absl::Status CheckCount(int count, int limit, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(what, ": ", count, " of them, at most ", limit, " are allowed"));
 }
 
+// UTF-8 in form (overlong encodings are let pass) without control characters: safe in messages, logs and JSON.
+bool IsPrintable(absl::string_view text) {
+  int continuations = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (continuations > 0) {
+      if ((byte & 0xc0) != 0x80) return false;
+      --continuations;
+    } else if (byte >= 0x80) {
+      if (byte < 0xc2 || byte > 0xf4) return false;
+      continuations = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      return false;
+    }
+  }
+  return continuations == 0;
+}
+
 absl::Status CheckName(absl::string_view name, absl::string_view what) {
   if (name.size() > kMaxNameBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(what, ": a name of ", name.size(), " bytes, at most ", kMaxNameBytes, " are allowed"));
   }
-  if (std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
-    return absl::InvalidArgumentError(absl::StrCat(what, ": control characters in '", absl::CHexEscape(name), "'"));
-  }
-  return absl::OkStatus();
+  if (IsPrintable(name)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, ": control characters or broken UTF-8 in '", absl::CHexEscape(name), "'"));
 }
 
 absl::Status Prefixed(const absl::Status& status, absl::string_view prefix) {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/format/onnx_constant_folding.h"
 
 namespace bitstage {
 namespace {
@@ -82,14 +83,8 @@ absl::StatusOr<Tensor> ReadOnnxTensor(const onnx::TensorProto& proto) {
     return absl::UnimplementedError(
         "its data lies in another file (data_location EXTERNAL): save the model as one file");
   }
-  if (proto.dims_size() > kMaxRank) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("has ", proto.dims_size(), " dims, at most ", kMaxRank, " are allowed"));
-  }
   Shape shape(proto.dims().begin(), proto.dims().end());
-  if (!shape.CheckedElements()) {
-    return absl::InvalidArgumentError(absl::StrCat("dims ", shape.ToString(), " are negative or overflow"));
-  }
+  BITSTAGE_RETURN_IF_ERROR(CheckOnnxShape(shape));
   const auto same = [](auto value) { return value; };
   switch (proto.data_type()) {
     case onnx::TensorProto::FLOAT:
