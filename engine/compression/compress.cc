@@ -18,10 +18,6 @@
 namespace bitstage {
 namespace {
 
-// The default budget of an adaptive allocation, as summed noise over margin (recipe.h, BudgetKind::kNoise): measured on
-// the networks of docs/accuracy.md; GPTQ brings the real noise to about a third of it.
-constexpr double kDefaultNoise = 0.25;
-
 // A budget in accuracy is met by bisection over the noise, between these and in this many steps.
 constexpr double kLeastNoise = 1e-3;
 constexpr double kMostNoise = 8.0;
@@ -103,7 +99,8 @@ class Compression {
     BITSTAGE_ASSIGN_OR_RETURN(
         const std::vector<LayerMenu> menus,
         MeasureMenus(graph, calibration_, images_, pool_, Phase("measuring sensitivities")));
-    const Budget budget = recipe_.budget.value_or(Budget{BudgetKind::kNoise, kDefaultNoise});
+    if (!recipe_.budget) return LowerTo(with_grids, AllocateByDefault(menus));
+    const Budget& budget = *recipe_.budget;
     switch (budget.kind) {
       case BudgetKind::kNoise: return LowerTo(with_grids, AllocateForNoise(menus, budget.amount));
       case BudgetKind::kPoints: return LowerWithinPoints(with_grids, menus, budget.amount);
@@ -113,8 +110,7 @@ class Compression {
     int64_t weights = 0;
     for (const LayerMenu& menu : menus) weights += menu.weights;
     const double bits = budget.kind == BudgetKind::kBytes ? budget.amount * 8 : budget.amount * static_cast<double>(weights);
-    BITSTAGE_ASSIGN_OR_RETURN(const std::vector<LayerPrecision> precision, AllocateForSize(menus, bits));
-    return LowerTo(with_grids, precision);
+    return LowerTo(with_grids, AllocateForSize(menus, bits));
   }
 
  private:
@@ -123,8 +119,9 @@ class Compression {
     return [this, name](int64_t done, int64_t total) { progress_(name, done, total); };
   }
 
-  absl::StatusOr<Graph> LowerTo(const Graph& graph, const std::vector<LayerPrecision>& precision) const {
-    return Lower(graph, calibration_, precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction}, pool_,
+  absl::StatusOr<Graph> LowerTo(const Graph& graph, const absl::StatusOr<std::vector<LayerPrecision>>& precision) const {
+    BITSTAGE_RETURN_IF_ERROR(precision.status());
+    return Lower(graph, calibration_, *precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction}, pool_,
                  Phase("quantizing layers"));
   }
 

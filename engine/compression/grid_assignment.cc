@@ -155,6 +155,7 @@ void DetachOutputs(Graph& graph, const std::vector<bool>& coded) {
   for (ValueId& output : graph.outputs) {
     if (!coded[static_cast<size_t>(output)]) continue;
     Value copy = graph.value(output);
+    copy.grid.reset();
     graph.value(output).name = absl::StrCat(copy.name, "/codes");
     const ValueId id = graph.AddValue(std::move(copy));
     graph.nodes.push_back({absl::StrCat(graph.value(id).name, "/dequantize"), Unary{}, {output}, id});

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "engine/compression/sensitivity.h"
+#include "engine/quant/allocation.h"
 
 namespace bitstage {
 namespace {
@@ -14,6 +16,12 @@ namespace {
 constexpr int kMeasuredLow = 3;
 constexpr int kMeasuredHigh = 5;
 constexpr double kBitsOfScale = 32;
+
+// The default budget: as few bits as keep the noise below kQuietNoise of the margin; where that would take more than
+// kDefaultBits a weight, as few more as keep it below kLoudNoise.
+constexpr double kQuietNoise = 0.1;
+constexpr double kDefaultBits = 4.35;
+constexpr double kLoudNoise = 0.4;
 
 // noise(b) = noise(low) · e^{−α(b − low)} through the two measured points; α at least half of the ideal ln 4, so that a
 // noisy measurement cannot make bits look useless.
@@ -33,32 +41,26 @@ std::vector<double> NoiseCurve(double low, double high) {
   return curve;
 }
 
-// One bit more where it takes away most noise a bit of storage; false where all layers are at kMaxBits.
-bool Widen(const std::vector<LayerMenu>& menus, std::vector<LayerPrecision>& precision, double* noise) {
-  double best_rate = -1;
-  size_t best = 0;
-  for (size_t i = 0; i < menus.size(); ++i) {
-    const auto at = static_cast<size_t>(precision[i].bits - kMinBits);
-    if (at + 1 >= menus[i].noise.size()) continue;
-    const double rate = (menus[i].noise[at] - menus[i].noise[at + 1]) / static_cast<double>(menus[i].weights);
-    if (rate > best_rate) {
-      best_rate = rate;
-      best = i;
+// Options kMinBits, kMinBits + 1, … of every layer: bits at rest, scales included, and noise.
+std::vector<LayerOptions> OptionsOf(const std::vector<LayerMenu>& menus) {
+  std::vector<LayerOptions> layers;
+  for (const LayerMenu& menu : menus) {
+    LayerOptions& options = layers.emplace_back();
+    for (size_t i = 0; i < menu.noise.size(); ++i) {
+      const double bits = kMinBits + static_cast<double>(i);
+      options.push_back({static_cast<double>(menu.weights) * bits + static_cast<double>(menu.outputs) * kBitsOfScale,
+                         menu.noise[i]});
     }
   }
-  if (best_rate < 0) return false;
-  const auto at = static_cast<size_t>(precision[best].bits - kMinBits);
-  *noise += menus[best].noise[at + 1] - menus[best].noise[at];
-  ++precision[best].bits;
-  return true;
+  return layers;
 }
 
-double SizeInBits(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecision>& precision) {
-  double bits = 0;
-  for (size_t i = 0; i < menus.size(); ++i) {
-    bits += static_cast<double>(menus[i].weights) * precision[i].bits + static_cast<double>(menus[i].outputs) * kBitsOfScale;
+std::vector<LayerPrecision> PrecisionOf(const Allocation& allocation) {
+  std::vector<LayerPrecision> precision;
+  for (const size_t choice : allocation.choice) {
+    precision.push_back({Codebook::kUniform, kMinBits + static_cast<int>(choice), ScaleKind::kChannel});
   }
-  return bits;
+  return precision;
 }
 
 }  // namespace
@@ -79,28 +81,42 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
   return menus;
 }
 
-std::vector<LayerPrecision> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise) {
-  std::vector<LayerPrecision> precision(menus.size(), LayerPrecision{Codebook::kUniform, kMinBits, ScaleKind::kChannel});
-  double sum = 0;
-  for (const LayerMenu& menu : menus) sum += menu.noise[0];
-  while (sum > noise && Widen(menus, precision, &sum)) {
+absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise) {
+  const std::vector<LayerOptions> layers = OptionsOf(menus);
+  absl::StatusOr<Allocation> allocation = AllocateUnderDistortion(layers, noise);
+  // More noise than asked for is what the widest codes give: take them.
+  if (allocation.status().code() == absl::StatusCode::kFailedPrecondition) {
+    BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
+    return PrecisionOf(curve.back());
   }
-  return precision;
+  BITSTAGE_RETURN_IF_ERROR(allocation.status());
+  return PrecisionOf(*allocation);
 }
 
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits) {
-  std::vector<LayerPrecision> precision(menus.size(), LayerPrecision{Codebook::kUniform, kMinBits, ScaleKind::kChannel});
-  const double least = SizeInBits(menus, precision);
+  const std::vector<LayerOptions> layers = OptionsOf(menus);
+  double least = 0;
+  for (const LayerOptions& options : layers) least += options.front().cost;
   if (least > bits) {
     return absl::InvalidArgumentError(absl::StrCat("budget: ", std::lround(bits / 8), " bytes of weights are too few, ",
                                                    std::lround(least / 8), " is the least (", kMinBits,
                                                    " bits everywhere, scales included)"));
   }
-  double sum = 0;
-  for (std::vector<LayerPrecision> next = precision; Widen(menus, next, &sum) && SizeInBits(menus, next) <= bits;) {
-    precision = next;
+  BITSTAGE_ASSIGN_OR_RETURN(const Allocation allocation, AllocateUnderCost(layers, bits));
+  return PrecisionOf(allocation);
+}
+
+absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<LayerMenu>& menus) {
+  double weights = 0;
+  for (const LayerMenu& menu : menus) weights += static_cast<double>(menu.weights);
+  const std::vector<LayerOptions> layers = OptionsOf(menus);
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
+  // Along the curve cost rises and noise falls.
+  for (const Allocation& point : curve) {
+    const bool small = point.cost <= kDefaultBits * weights;
+    if (point.distortion <= kQuietNoise || (!small && point.distortion <= kLoudNoise)) return PrecisionOf(point);
   }
-  return precision;
+  return PrecisionOf(curve.back());
 }
 
 std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe) {

@@ -4,7 +4,7 @@
 // with that layer alone quantized, and widths are allotted so that the sum over layers stays within the budget at the
 // least size. Where the paper extrapolates e^{−αb} from 8 bits, widths of 3 and 5 bits are measured here and the others
 // follow the line through their logarithms; where it rounds a closed form, the allocation over whole bits is exact on the
-// convex hull (engine/quant/adaptive.h). t_i is taken as equal for all layers (accuracy.md §3: it hardly matters).
+// convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (accuracy.md §3: it hardly matters).
 #pragma once
 
 #include <functional>
@@ -34,12 +34,15 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
                                                     const Tensor& images, ThreadPool* pool,
                                                     const std::function<void(int64_t, int64_t)>& progress);
 
-// The least bits whose summed noise is at most `noise`.
-std::vector<LayerPrecision> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise);
+// The least bits whose summed noise is at most `noise`; the widest codes where even they are noisier.
+absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise);
 
 // The least noise with weights and scales in at most `bits` (of storage, not a mean).
 // INVALID_ARGUMENT where even kMinBits everywhere takes more, saying how much that is.
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits);
+
+// Without a budget: little noise in few bits, by the trade-off that precision.cc states.
+absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<LayerMenu>& menus);
 
 // Uniform and SYQ recipes: the same codes everywhere, but 8 bits in the first and the last layer of SYQ networks, as in
 // the paper, which keeps them in float.

@@ -1,10 +1,10 @@
 #include "engine/compression/sensitivity.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "engine/base/status_macros.h"
 #include "engine/compression/patches.h"
+#include "engine/quant/adaptive.h"
 #include "engine/reference/float_executor.h"
 
 namespace bitstage {
@@ -52,22 +52,12 @@ double MeanSquaredDistance(const Tensor& z, const Tensor& z_hat) {
 
 double MeanMargin(const Tensor& z) {
   const Features features(z);
+  std::vector<float> vector(static_cast<size_t>(features.size));
   double sum = 0;
   for (int64_t n = 0; n < features.images; ++n) {
     for (int64_t v = 0; v < features.inner; ++v) {
-      float first = -std::numeric_limits<float>::infinity();
-      float second = first;
-      for (int64_t k = 0; k < features.size; ++k) {
-        const float x = features.At(n, k, v);
-        if (x > first) {
-          second = first;
-          first = x;
-        } else {
-          second = std::max(second, x);
-        }
-      }
-      const double gap = features.size > 1 ? static_cast<double>(first) - second : 0.0;
-      sum += gap * gap / 2;
+      for (int64_t k = 0; k < features.size; ++k) vector[static_cast<size_t>(k)] = features.At(n, k, v);
+      if (features.size > 1) sum += SquaredMargin(vector);
     }
   }
   return sum / static_cast<double>(features.images * features.inner);

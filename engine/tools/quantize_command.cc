@@ -1,12 +1,12 @@
 // bitstage-model quantize: a float network and some images in, a low-bit model file out.
 #include <algorithm>
 #include <filesystem>
-#include <memory>
+#include <fstream>
+#include <iterator>
 #include <optional>
+#include <random>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -14,12 +14,14 @@
 #include "engine/base/status_macros.h"
 #include "engine/base/thread_pool.h"
 #include "engine/compression/compress.h"
+#include "engine/data/batch.h"
+#include "engine/data/dataset.h"
+#include "engine/data/selection.h"
 #include "engine/format/model_file.h"
 #include "engine/tools/command.h"
-#include "engine/tools/image_batches.h"
+#include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
 #include "engine/tools/model_summary.h"
-#include "engine/tools/text_file.h"
 
 namespace bitstage {
 namespace {
@@ -50,8 +52,9 @@ class PhaseBars {
 absl::StatusOr<Recipe> RecipeFrom(const Arguments& arguments) {
   Recipe recipe;
   if (arguments.Has("recipe")) {
-    BITSTAGE_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(arguments.Get("recipe")));
-    BITSTAGE_ASSIGN_OR_RETURN(recipe, ParseRecipe(text));
+    std::ifstream file(arguments.Get("recipe"));
+    if (!file) return absl::NotFoundError(absl::StrCat("recipe ", arguments.Get("recipe"), ": cannot open"));
+    BITSTAGE_ASSIGN_OR_RETURN(recipe, ParseRecipe(std::string(std::istreambuf_iterator<char>(file), {})));
   }
   if (arguments.Has("weights")) {
     BITSTAGE_ASSIGN_OR_RETURN(recipe.weights, ParseWeights(arguments.Get("weights")));
@@ -70,41 +73,55 @@ absl::StatusOr<Recipe> RecipeFrom(const Arguments& arguments) {
   return recipe;
 }
 
+// Normal deviates, for networks whose weights are random too.
+Tensor RandomImages(const Shape& image, int64_t count, uint64_t seed) {
+  Tensor images(DataType::kFloat32, image.WithOuter(count));
+  std::mt19937_64 random(seed);
+  std::normal_distribution<float> normal;
+  for (float& x : images.Span<float>()) x = normal(random);
+  return images;
+}
+
+absl::StatusOr<Tensor> CalibrationImages(const Arguments& arguments, const Recipe& recipe, const Model& model,
+                                         ThreadPool* pool) {
+  BITSTAGE_ASSIGN_OR_RETURN(const int64_t capacity, CalibrationCapacity(model, kCalibrationBytes));
+  const int64_t count = std::min<int64_t>(recipe.calibration_images, capacity);
+  if (model.graph.inputs.size() != 1) {
+    return absl::UnimplementedError(absl::StrCat("the network has ", model.graph.inputs.size(), " inputs, expected 1"));
+  }
+  const std::string source = arguments.Get("calibration");
+  if (source == "random") return RandomImages(model.graph.value(model.graph.inputs[0]).shape, count, recipe.seed);
+  if (!model.preprocessing) {
+    return absl::FailedPreconditionError(
+        "the network does not declare its preprocessing (metadata 'preprocess'): images cannot calibrate it");
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(const Dataset data, Dataset::Open(source));
+  return LoadBatch(data, RandomSubset(data.size(), count, recipe.seed), *model.preprocessing, pool);
+}
+
 absl::Status RunQuantize(const Arguments& arguments, Console& console) {
   BITSTAGE_ASSIGN_OR_RETURN(const Recipe recipe, RecipeFrom(arguments));
   BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(arguments.positional()[0]));
-  if (arguments.Has("labels")) {
-    BITSTAGE_ASSIGN_OR_RETURN(model.labels, ReadClassNames(arguments.Get("labels")));
-  }
+  if (arguments.Has("class-names")) BITSTAGE_RETURN_IF_ERROR(SetClassNames(arguments.Get("class-names"), model));
+  if (arguments.Has("name")) model.name = arguments.Get("name");
   ThreadPool pool(AvailableCpus());
-  BITSTAGE_ASSIGN_OR_RETURN(const int64_t capacity, CalibrationCapacity(model, kCalibrationBytes));
-  const int64_t count = std::min<int64_t>(recipe.calibration_images, capacity);
-  std::string source;
-  Tensor images;
-  if (arguments.Get("calibration") == "random") {
-    source = "random images";
-    images = RandomImages(model, count, recipe.seed);
-  } else {
-    BITSTAGE_ASSIGN_OR_RETURN(const ImageBatches data, ImageBatches::Open(arguments.Get("calibration"), "", model));
-    source = std::filesystem::path(arguments.Get("calibration")).filename().string();
-    BITSTAGE_ASSIGN_OR_RETURN(images, data.LoadSpread(count, recipe.seed, &pool));
-  }
+  BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, CalibrationImages(arguments, recipe, model, &pool));
   PhaseBars bars;
   BITSTAGE_ASSIGN_OR_RETURN(
       Model quantized, Compress(model, images, recipe, &pool, [&](const std::string& phase, int64_t done, int64_t total) {
         bars.Show(phase, done, total);
       }));
-  quantized.provenance.command = absl::StrCat("bitstage-model quantize ", arguments.recorded());
+  quantized.provenance.command = absl::StrCat("quantize ", arguments.recorded());
   quantized.provenance.tool_version = std::string(ToolVersion());
-  quantized.provenance.notes.push_back(absl::StrCat("calibrated on ", source));
   const std::string output = arguments.Get("output");
   BITSTAGE_RETURN_IF_ERROR(WriteModelFile(quantized, output));
-  BITSTAGE_ASSIGN_OR_RETURN(const ModelSummary summary, Summarize(quantized, output));
-  console.out << absl::StrFormat("%s: %.2f bits a weight, %d bytes\n", output, summary.bits_per_weight,
-                                 summary.file_bytes);
+  const double bits_per_weight = Summarize(quantized).bits_per_weight;
+  std::error_code error;
+  const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(output, error));
+  console.out << output << ": " << absl::StrFormat("%.2f", bits_per_weight) << " bits a weight, " << file_bytes
+              << " bytes\n";
   if (arguments.Has("json")) {
-    console.out << nlohmann::json{{"bits_per_weight", summary.bits_per_weight}, {"file_bytes", summary.file_bytes}}.dump()
-                << '\n';
+    PrintJsonLine({{"bits_per_weight", bits_per_weight}, {"file_bytes", file_bytes}}, console.out);
   }
   return absl::OkStatus();
 }
@@ -121,14 +138,15 @@ Command QuantizeCommand() {
               "--activations  uniform:BITS, dqa:N[+M], dqa-paper:N[+M]\n"
               "--budget       of adaptive weights: '4.5 bits', '300 KB', '1.2 MB', '-0.5 points', 'noise 0.05'\n"
               "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
-              "A recipe file is a JSON object of the same names; flags go before it.",
+              "A recipe file is a JSON object of the same names; flags win over it.",
           .flags = {{.name = "calibration", .value = "PATH", .help = "images that show what activations look like", .required = true},
                     {.name = "weights", .value = "HOW", .help = "how weights are coded"},
                     {.name = "activations", .value = "HOW", .help = "how activations are coded"},
                     {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
                     {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
                     {.name = "images", .value = "N", .help = "how many images calibrate (100)"},
-                    {.name = "labels", .value = "FILE", .help = "class names, one a line (a leading synset id is dropped)"},
+                    {.name = "class-names", .value = "FILE", .help = "a text file, one class a line, kept as labels"},
+                    {.name = "name", .value = "NAME", .help = "the model's name, where the file's will not do"},
                     {.name = "output", .letter = 'o', .value = "FILE", .help = "the model to write", .required = true},
                     {.name = "json", .help = "print one JSON object as the last line"}},
           .min_positional = 1,

@@ -50,10 +50,9 @@ TEST(AssignGrids, ConcatenationSharesStepAndZeroPointSoThatCodesAreMoved) {
   const ValueId both = b.Add(Concat{0}, {left, right});
   const ValueId pooled = b.Add(Pool{.kind = PoolKind::kMax, .window = {.kernel = {2, 2}, .stride = {2, 2}}}, {both});
   const ValueId mid = b.Add(WithRelu(b.MakeConv({8, 3, 3}, 4, 1, 1, 0)), {pooled});
-  const ValueId y = b.Add(b.MakeConv({4, 3, 3}, 4, 1, 1, 0), {mid});
+  const Graph original = b.Finish({b.Add(b.MakeConv({4, 3, 3}, 4, 1, 1, 0), {mid})});
   for (const ActivationMethod method : {ActivationMethod::kUniform, ActivationMethod::kDqa, ActivationMethod::kDqaPaper}) {
-    GraphBuilder unused;
-    const Graph graph = AssignedGraph(b.graph().Clone(), {.method = method, .bits = 4, .extra_bits = 2});
+    const Graph graph = AssignedGraph(original.Clone(), {.method = method, .bits = 4, .extra_bits = 2});
     const Grid& joined = *graph.value(both).grid;
     EXPECT_EQ(joined, *graph.value(pooled).grid);
     for (int64_t c = 0; c < 8; ++c) {
@@ -65,7 +64,6 @@ TEST(AssignGrids, ConcatenationSharesStepAndZeroPointSoThatCodesAreMoved) {
       EXPECT_EQ(joined.ShiftOf(c), part.ShiftOf(from));
     }
   }
-  (void)y;
 }
 
 TEST(AssignGrids, DqaGivesExtraBitsToTheShareOfChannelsThatWasAskedFor) {
@@ -103,7 +101,7 @@ TEST(MovedGrid, SlicesAndPadsChannelsWithTheirGrids) {
   GraphBuilder b;
   const ValueId x = b.Input({4, 2, 2});
   const ValueId sliced = b.Add(Slice{{1, 0, 0}, {2, 1, 1}, {2, 2, 2}}, {x});
-  const ValueId padded = b.Add(Pad{{1, 0, 0}, {1, 0, 0}, 0}, {sliced});
+  b.Add(Pad{{1, 0, 0}, {1, 0, 0}, 0}, {sliced});
   Graph& graph = b.graph();
   graph.value(x).grid = Grid{.zero_point = 0, .step = {0.5f}, .bits = {3, 4, 5, 6}, .shift = {3, 2, 1, 0}};
   const auto middle = MovedGrid(graph, graph.nodes[0]);
@@ -116,7 +114,6 @@ TEST(MovedGrid, SlicesAndPadsChannelsWithTheirGrids) {
   EXPECT_EQ(wide->bits.size(), 4u);
   EXPECT_EQ(wide->BitsOf(1), 4);
   EXPECT_EQ(wide->BitsOf(2), 6);
-  (void)padded;
 }
 
 }  // namespace

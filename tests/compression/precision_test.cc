@@ -32,16 +32,16 @@ double Weights(const std::vector<LayerMenu>& menus, const std::vector<LayerPreci
 TEST(Allocate, FourTimesTheNoiseIsOneBitAndFourTimesTheWeightsOneBitLess) {
   // The closed form of methods.md §3: b_i = (1/α) ln(p_i S / (t_i s_i C)).
   const std::vector<LayerMenu> menus = {Menu(1000, 1.0), Menu(1000, 16.0), Menu(16000, 16.0)};
-  const auto precision = AllocateForNoise(menus, 0.2);
+  const auto precision = AllocateForNoise(menus, 0.0704).value();
   EXPECT_EQ(precision[1].bits - precision[0].bits, 2);
   EXPECT_EQ(precision[1].bits - precision[2].bits, 2);
-  EXPECT_LE(Noise(menus, precision), 0.2);
+  EXPECT_LE(Noise(menus, precision), 0.0704);
 }
 
 TEST(Allocate, NoCheaperAssignmentMeetsTheSameNoise) {
   const std::vector<LayerMenu> menus = {Menu(100, 3.0), Menu(100, 0.7), Menu(100, 9.0)};
   for (const double noise : {3.0, 0.3, 0.02}) {
-    const auto precision = AllocateForNoise(menus, noise);
+    const auto precision = AllocateForNoise(menus, noise).value();
     EXPECT_LE(Noise(menus, precision), noise);
     const double cost = Weights(menus, precision);
     for (int a = kMinBits; a <= kMaxBits; ++a) {
@@ -51,7 +51,9 @@ TEST(Allocate, NoCheaperAssignmentMeetsTheSameNoise) {
           other[0].bits = a;
           other[1].bits = b;
           other[2].bits = c;
-          if (Weights(menus, other) < cost) EXPECT_GT(Noise(menus, other), noise) << a << b << c;
+          if (Weights(menus, other) < cost) {
+            EXPECT_GT(Noise(menus, other), noise) << a << b << c;
+          }
         }
       }
     }

@@ -1,0 +1,275 @@
+// bitstage-model evaluate: how good a model is on labelled images, and how well it agrees with another.
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "engine/base/progress.h"
+#include "engine/base/status_macros.h"
+#include "engine/base/thread_pool.h"
+#include "engine/data/batch.h"
+#include "engine/data/dataset.h"
+#include "engine/data/metrics.h"
+#include "engine/data/segmentation_metrics.h"
+#include "engine/data/selection.h"
+#include "engine/tools/command.h"
+#include "engine/tools/json.h"
+#include "engine/tools/load_model.h"
+#include "engine/tools/predictor.h"
+
+namespace bitstage {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+// One model and what it answered.
+struct Candidate {
+  Predictor predictor;
+  Seconds time{0};
+  ClassificationCounts classification{};
+  IouCounts iou{};
+
+  absl::StatusOr<Tensor> Predict(const Dataset& data, std::span<const int64_t> indices, ThreadPool* pool) {
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor images,
+                              LoadBatch(data, indices, *predictor.model().preprocessing, pool));
+    const auto start = std::chrono::steady_clock::now();
+    absl::StatusOr<Tensor> outputs = predictor.Run(images);
+    time += std::chrono::steady_clock::now() - start;
+    return outputs;
+  }
+};
+
+absl::StatusOr<Candidate> Open(const std::string& path, ThreadPool* pool) {
+  BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(path));
+  if (!model.preprocessing) {
+    return absl::FailedPreconditionError(absl::StrCat(path, ": declares no preprocessing, so images cannot be fed to it"));
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(Predictor predictor, Predictor::Create(std::move(model), pool));
+  return Candidate{.predictor = std::move(predictor)};
+}
+
+// Maps C x H x W scores, or H x W (1 x H x W) class numbers, of image n to one label a pixel.
+std::vector<uint8_t> LabelMap(const Tensor& outputs, int64_t n) {
+  const auto per_image = static_cast<size_t>(outputs.shape().elements() / outputs.shape()[0]);
+  if (outputs.type() == DataType::kFloat32) {
+    return ArgMaxMap(outputs.Span<float>().subspan(static_cast<size_t>(n) * per_image, per_image),
+                     static_cast<int>(outputs.shape()[1]));
+  }
+  std::vector<uint8_t> map;
+  for (const int64_t label : outputs.Span<int64_t>().subspan(static_cast<size_t>(n) * per_image, per_image)) {
+    map.push_back(static_cast<uint8_t>(std::clamp<int64_t>(label, 0, 254)));
+  }
+  return map;
+}
+
+// "1:15": the network's class 1 is the truth's class 15, all else is background.
+struct ClassMap {
+  uint8_t predicted = 0;
+  uint8_t label = 0;
+};
+
+absl::StatusOr<std::optional<ClassMap>> ParseClassMap(const Arguments& arguments) {
+  if (!arguments.Has("class-map")) return std::nullopt;
+  const std::vector<std::string> parts = absl::StrSplit(arguments.Get("class-map"), ':');
+  int predicted = 0;
+  int label = 0;
+  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &predicted) || !absl::SimpleAtoi(parts[1], &label) ||
+      predicted < 0 || predicted > 254 || label < 0 || label > 254) {
+    return UsageError("--class-map expects PREDICTED:TRUTH, two class numbers");
+  }
+  return ClassMap{static_cast<uint8_t>(predicted), static_cast<uint8_t>(label)};
+}
+
+// The loop over the images, and what it counts.
+class Evaluation {
+ public:
+  Evaluation(const Dataset& data, std::optional<ClassMap> class_map, ThreadPool* pool)
+      : data_(data), class_map_(class_map), pool_(pool) {}
+
+  absl::Status Add(Candidate& candidate, Candidate* against, std::span<const int64_t> indices) {
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor outputs, candidate.Predict(data_, indices, pool_));
+    std::optional<Tensor> others;
+    if (against != nullptr) {
+      BITSTAGE_ASSIGN_OR_RETURN(others, against->Predict(data_, indices, pool_));
+    }
+    if (outputs.shape().rank() > 2) return AddMaps(candidate, against, indices, outputs, others);
+    if (others && others->shape().rank() > 2) return absl::InvalidArgumentError("only one of the models classifies");
+    return AddClasses(candidate, against, indices, outputs, others);
+  }
+
+  [[nodiscard]] const PairedCounts& paired() const { return paired_; }
+  [[nodiscard]] bool is_segmentation() const { return pixels_ > 0; }
+  [[nodiscard]] double PixelAgreement() const { return static_cast<double>(agreeing_pixels_) / static_cast<double>(pixels_); }
+  [[nodiscard]] double Iou(const Candidate& candidate) const {
+    return class_map_ ? candidate.iou.Iou(class_map_->label).value_or(0) : candidate.iou.MeanIou();
+  }
+
+ private:
+  absl::Status AddClasses(Candidate& candidate, Candidate* against, std::span<const int64_t> indices,
+                          const Tensor& outputs, const std::optional<Tensor>& others) {
+    const auto logits = [](const Tensor& tensor, size_t n) {
+      const auto size = static_cast<size_t>(tensor.shape()[1]);
+      return tensor.Span<float>().subspan(n * size, size);
+    };
+    const int offset = candidate.predictor.model().class_offset;
+    for (size_t n = 0; n < indices.size(); ++n) {
+      const std::optional<int> label = data_.label(indices[n]);
+      if (label) candidate.classification.Add(logits(outputs, n), *label, offset);
+      if (against == nullptr) continue;
+      const int other_offset = against->predictor.model().class_offset;
+      if (label) against->classification.Add(logits(*others, n), *label, other_offset);
+      const int reference = TopOutput(logits(*others, n)) - other_offset;
+      const int found = TopOutput(logits(outputs, n)) - offset;
+      if (label) paired_.Add(reference, found, *label);
+      else paired_.Add(reference, found);
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status AddMaps(Candidate& candidate, Candidate* against, std::span<const int64_t> indices, const Tensor& outputs,
+                       const std::optional<Tensor>& others) {
+    BITSTAGE_ASSIGN_OR_RETURN(
+        const Tensor truths,
+        LoadLabelMapBatch(data_, indices, *candidate.predictor.model().preprocessing, pool_));
+    const auto pixels = static_cast<size_t>(truths.shape().elements() / truths.shape()[0]);
+    for (size_t n = 0; n < indices.size(); ++n) {
+      std::vector<uint8_t> truth(truths.Span<uint8_t>().begin() + static_cast<int64_t>(n * pixels),
+                                 truths.Span<uint8_t>().begin() + static_cast<int64_t>((n + 1) * pixels));
+      std::vector<uint8_t> map = LabelMap(outputs, static_cast<int64_t>(n));
+      std::vector<uint8_t> other;
+      if (others) other = LabelMap(*others, static_cast<int64_t>(n));
+      if (class_map_) {
+        LabelTable of_truth = OnlyClass(class_map_->label, class_map_->label);
+        of_truth[kIgnoreLabel] = kIgnoreLabel;
+        Relabel(truth, of_truth);
+        Relabel(map, OnlyClass(class_map_->predicted, class_map_->label));
+        Relabel(other, OnlyClass(class_map_->predicted, class_map_->label));
+      }
+      if (!candidate.iou.Add(truth, map) || (others && !against->iou.Add(truth, other))) {
+        return absl::InvalidArgumentError(absl::StrCat("the model's maps have ", map.size(),
+                                                       " pixels, its input has ", truth.size()));
+      }
+      pixels_ += static_cast<int64_t>(map.size());
+      for (size_t i = 0; i < other.size(); ++i) agreeing_pixels_ += map[i] == other[i];
+    }
+    return absl::OkStatus();
+  }
+
+  const Dataset& data_;
+  const std::optional<ClassMap> class_map_;
+  ThreadPool* pool_;
+  PairedCounts paired_;
+  int64_t pixels_ = 0;
+  int64_t agreeing_pixels_ = 0;
+};
+
+std::string Percent(double share) { return absl::StrFormat("%.2f %%", 100 * share); }
+std::string Percent(Interval interval) {
+  return absl::StrFormat("%.2f to %.2f %%", 100 * interval.low, 100 * interval.high);
+}
+
+void ReportClasses(const Candidate& candidate, const std::optional<Candidate>& against, const PairedCounts& paired,
+                   Console& console, Json& json) {
+  const ClassificationCounts& counts = candidate.classification;
+  if (counts.images > 0) {
+    console.out << "  top-1      " << Percent(counts.Top1()) << "   (95 %: " << Percent(counts.Top1Interval()) << ")\n"
+                << "  top-5      " << Percent(counts.Top5()) << '\n';
+    json["top1"] = counts.Top1();
+    json["top5"] = counts.Top5();
+    json["top1_interval"] = {counts.Top1Interval().low, counts.Top1Interval().high};
+  }
+  if (!against) return;
+  console.out << "  agreement  " << Percent(paired.Agreement()) << "   (95 %: " << Percent(paired.AgreementInterval())
+              << ")\n";
+  json["agreement"] = paired.Agreement();
+  if (paired.labelled == 0) return;
+  console.out << "  against    " << Percent(against->classification.Top1()) << " top-1, "
+              << Percent(against->classification.Top5()) << " top-5\n"
+              << "  lost/won   " << paired.lost << " / " << paired.won
+              << "   (difference, 95 %: " << Percent(paired.Top1DifferenceInterval()) << ")\n";
+  json["lost"] = paired.lost;
+  json["won"] = paired.won;
+  json["against_top1"] = against->classification.Top1();
+  json["against_top5"] = against->classification.Top5();
+  json["difference_interval"] = {paired.Top1DifferenceInterval().low, paired.Top1DifferenceInterval().high};
+}
+
+void ReportMaps(const Candidate& candidate, const std::optional<Candidate>& against, const Evaluation& evaluation,
+                Console& console, Json& json) {
+  console.out << "  IoU        " << absl::StrFormat("%.4f", evaluation.Iou(candidate)) << '\n'
+              << "  pixels     " << Percent(candidate.iou.PixelAccuracy()) << " right\n";
+  json["iou"] = evaluation.Iou(candidate);
+  json["pixel_accuracy"] = candidate.iou.PixelAccuracy();
+  if (!against) return;
+  console.out << "  against    IoU " << absl::StrFormat("%.4f", evaluation.Iou(*against)) << '\n'
+              << "  agreement  " << Percent(evaluation.PixelAgreement()) << " of pixels\n";
+  json["against_iou"] = evaluation.Iou(*against);
+  json["agreement"] = evaluation.PixelAgreement();
+}
+
+absl::Status RunEvaluate(const Arguments& arguments, Console& console) {
+  ThreadPool pool(AvailableCpus());
+  BITSTAGE_ASSIGN_OR_RETURN(const std::optional<ClassMap> class_map, ParseClassMap(arguments));
+  BITSTAGE_ASSIGN_OR_RETURN(const int64_t first, arguments.Int("skip", 0, 0, INT64_MAX));
+  BITSTAGE_ASSIGN_OR_RETURN(const int64_t limit, arguments.Int("limit", INT64_MAX, 1, INT64_MAX));
+  BITSTAGE_ASSIGN_OR_RETURN(Candidate candidate, Open(arguments.positional()[0], &pool));
+  std::optional<Candidate> against;
+  if (arguments.Has("against")) {
+    BITSTAGE_ASSIGN_OR_RETURN(Candidate other, Open(arguments.Get("against"), &pool));
+    against.emplace(std::move(other));
+  }
+  Dataset::Options options;
+  options.labels_path = arguments.Get("labels");
+  BITSTAGE_ASSIGN_OR_RETURN(const Dataset data, Dataset::Open(arguments.Get("data"), options));
+  const std::vector<int64_t> indices = Range(data.size(), first, limit);
+  if (indices.empty()) return absl::InvalidArgumentError(absl::StrCat("--data: no images after the first ", first));
+
+  Evaluation evaluation(data, class_map, &pool);
+  {
+    Progress progress("evaluating", static_cast<int64_t>(indices.size()), Progress::StandardError());
+    for (size_t begin = 0; begin < indices.size(); begin += Predictor::kMaxBatch) {
+      const size_t count = std::min<size_t>(Predictor::kMaxBatch, indices.size() - begin);
+      BITSTAGE_RETURN_IF_ERROR(
+          evaluation.Add(candidate, against ? &*against : nullptr, std::span(indices).subspan(begin, count)));
+      progress.Advance(static_cast<int64_t>(count));
+    }
+  }
+  const double rate = static_cast<double>(indices.size()) / candidate.time.count();
+  console.out << arguments.positional()[0] << " on " << indices.size() << " of " << data.Description() << '\n';
+  Json json;
+  json["images"] = indices.size();
+  if (evaluation.is_segmentation()) ReportMaps(candidate, against, evaluation, console, json);
+  else ReportClasses(candidate, against, evaluation.paired(), console, json);
+  console.out << "  speed      " << absl::StrFormat("%.1f images/s", rate) << " (the network alone, " << pool.threads()
+              << " threads)\n";
+  json["images_per_second"] = rate;
+  if (arguments.Has("json")) PrintJsonLine(json, console.out);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Command EvaluateCommand() {
+  return {.name = "evaluate",
+          .synopsis = "MODEL --data PATH [--labels FILE] [--against OTHER] [--limit N]",
+          .summary = "Measure a model on labelled images, alone or against another on the same images.",
+          .details = "MODEL and OTHER are .bitstage or ONNX files that declare their preprocessing.\n"
+                     "PATH is a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images.",
+          .flags = {{.name = "data", .value = "PATH", .help = "the images", .required = true},
+                    {.name = "labels", .value = "FILE", .help = "a CSV file: name, class (found beside the images otherwise)"},
+                    {.name = "against", .value = "OTHER", .help = "the model to compare with"},
+                    {.name = "limit", .value = "N", .help = "at most so many images"},
+                    {.name = "skip", .value = "N", .help = "leave out the first N images"},
+                    {.name = "class-map", .value = "P:T", .help = "segmentation: IoU of class T alone, which the network calls P"},
+                    {.name = "json", .help = "print one JSON object as the last line"}},
+          .min_positional = 1,
+          .max_positional = 1,
+          .run = RunEvaluate};
+}
+
+}  // namespace bitstage
