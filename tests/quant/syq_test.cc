@@ -113,7 +113,8 @@ TEST_P(EverySyqForm, LeastSquaresAlphasAreNotBeatenByNeighbours) {
 
 // ∂E/∂α is a true derivative where every weight beyond η is coded ±1: E = Σ g·Ŵ is linear in α.
 TEST_P(EverySyqForm, AlphaGradientEqualsTheFiniteDifference) {
-  const auto [codebook, kind] = GetParam();
+  const Codebook codebook = GetParam().codebook;
+  const ScaleKind kind = GetParam().kind;
   const double eta = SyqThreshold(weights_, codebook);
   const std::vector<int8_t> codes = SyqCodes(weights_, eta, codebook);
   const std::vector<float> g = Gaussian(weights_.size(), 2);
