@@ -222,13 +222,11 @@ absl::StatusOr<Preprocessing> ReadPreprocessing(const pb::Preprocessing& proto, 
 }
 
 absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, Model& model) {
-  const auto is_boundary = [&](ValueId id) {
-    return model.graph.value(id).name == proto.value() && model.graph.value(id).grid.has_value();
-  };
-  const Graph& graph = model.graph;
-  if (std::none_of(graph.inputs.begin(), graph.inputs.end(), is_boundary) &&
-      std::none_of(graph.outputs.begin(), graph.outputs.end(), is_boundary)) {
-    return Refuse("names no graph input or output that has a grid");
+  const std::vector<Value>& values = model.graph.values;
+  if (std::none_of(values.begin(), values.end(), [&](const Value& value) {
+        return value.name == proto.value() && value.grid.has_value();
+      })) {
+    return Refuse("names no value that has a grid");
   }
   BoundaryTables tables;
   for (const std::string& lengths : proto.code_lengths()) {

@@ -28,8 +28,8 @@ struct StageInfo {
   std::string pipeline_id;          // equal for all stages of one partition
 };
 
-// Static entropy-coding tables of a boundary value (a graph input or output of a stage that carries a grid):
-// Huffman code lengths by symbol, one table, or one a channel group. Indexed by value name.
+// Static entropy-coding tables of a value that carries a grid and at which the graph can be cut into stages, or is:
+// Huffman code lengths by symbol, one table, one a width or one a channel. Indexed by value name.
 struct BoundaryTables {
   std::vector<std::vector<uint8_t>> code_lengths;
 };
