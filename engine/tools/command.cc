@@ -25,7 +25,7 @@ std::string Help(const Command& command) {
   for (const Flag& flag : command.flags) {
     const std::string letter = flag.letter != 0 ? absl::StrCat("-", std::string(1, flag.letter), ", ") : "    ";
     const absl::string_view space = flag.value.empty() ? "" : " ";
-    heads.push_back(absl::StrCat(letter, "--", flag.name, space, flag.value, flag.many ? "…" : ""));
+    heads.push_back(absl::StrCat(letter, "--", flag.name, space, flag.value, flag.many ? "..." : ""));
     width = std::max(width, heads.back().size());
   }
   if (!heads.empty()) absl::StrAppend(&help, "\n");
