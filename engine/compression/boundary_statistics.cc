@@ -11,6 +11,16 @@
 namespace bitstage {
 namespace {
 
+// Code lengths that the tables of one value may take in the model file, a byte each: a table a channel for narrow codes,
+// one a width for the rest.
+constexpr int64_t kMaxTableBytes = 1024;
+
+int64_t TableCount(const SymbolCounts& counts, const Grid& grid, int64_t channels) {
+  int64_t symbols = 0;
+  for (int64_t c = 0; c < channels; ++c) symbols += grid.MaxSymbol(c) + 1;
+  return symbols <= kMaxTableBytes ? counts.BestTableCount() : WidthClasses(grid, channels);
+}
+
 // The codes of a batch ([images] + C x H x W or C) in code layout: H x W x C an image.
 std::vector<uint8_t> CodesInLayout(const Grid& grid, const Tensor& batch) {
   const Shape& shape = batch.shape();
@@ -43,7 +53,7 @@ absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(cons
         const Grid& grid = *graph.value(id).grid;
         SymbolCounts counts(grid, value.shape()[1]);
         counts.Add(CodesInLayout(grid, value));
-        absl::StatusOr<std::vector<std::vector<uint8_t>>> lengths = counts.Tables(counts.BestTableCount());
+        absl::StatusOr<std::vector<std::vector<uint8_t>>> lengths = counts.Tables(TableCount(counts, grid, value.shape()[1]));
         if (!lengths.ok()) {
           status = lengths.status();
           return;
