@@ -1,6 +1,7 @@
 #include "engine/quant/histogram.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -60,28 +61,39 @@ void Histogram::Cover(float low, float high) {
 }
 
 void Histogram::Add(std::span<const float> values) {
-  float low = std::numeric_limits<float>::infinity();
-  float high = -low;
-  for (const float x : values) {
-    if (!IsFinite(x)) {
-      ++not_finite_;
-    } else if (x == 0) {
-      ++zeros_;
-      ++count_;
-    } else {
-      ++count_;
-      low = std::min(low, x);
-      high = std::max(high, x);
-      sum_ += x;
-      sum_squares_ += static_cast<double>(x) * x;
+  // Values that are not 0 are gathered without a branch: which ones are cannot be predicted.
+  std::array<float, 1024> kept;
+  for (; !values.empty(); values = values.subspan(std::min(kept.size(), values.size()))) {
+    const std::span<const float> chunk = values.first(std::min(kept.size(), values.size()));
+    size_t count = 0;
+    size_t zeros = 0;
+    for (const float x : chunk) {
+      kept[count] = x;
+      count += static_cast<size_t>(x != 0 && IsFinite(x));
+      zeros += static_cast<size_t>(x == 0);
     }
+    zeros_ += zeros;
+    count_ += zeros + count;
+    not_finite_ += chunk.size() - zeros - count;
+    if (count != 0) AddNonZero(std::span(kept).first(count));
   }
-  if (low > high) return;
+}
+
+void Histogram::AddNonZero(std::span<const float> values) {
+  float low = values[0];
+  float high = values[0];
+  for (const float x : values) {
+    low = std::min(low, x);
+    high = std::max(high, x);
+    sum_ += x;
+    sum_squares_ += static_cast<double>(x) * x;
+  }
   Cover(low, high);
   const double per_bin = std::ldexp(1.0, -exponent_);
   for (const float x : values) {
-    if (x == 0 || !IsFinite(x)) continue;
-    const auto bin = static_cast<int64_t>(std::floor(x * per_bin));
+    const double position = x * per_bin;
+    const auto truncated = static_cast<int64_t>(position);
+    const int64_t bin = truncated - static_cast<int64_t>(position < static_cast<double>(truncated));  // floor
     AddSaturating(bins_[static_cast<size_t>(bin - first_)], 1);
   }
 }

@@ -7,7 +7,8 @@
 //
 // The bins are 2^e wide and begin at multiples of their width; e is the smallest exponent with which min…max of the
 // values seen fits into the bins. Growing therefore merges pairs of bins exactly, and the state depends on the values
-// alone: not on their order, the batches or the merging of histograms filled by several threads. Exact zeros, which
+// alone (the moments: but for rounding), not on their order, the batches or the merging of histograms filled by several
+// threads. Exact zeros, which
 // ReLU makes plenty of, are counted apart. Values that are not finite are left out and counted.
 //
 // Value type; concurrent reads are fine.
@@ -57,6 +58,7 @@ class Histogram {
   }
 
  private:
+  void AddNonZero(std::span<const float> values);
   // Widens the range to hold low…high (not 0), merging bins where it must.
   void Cover(float low, float high);
   void Rebin(int exponent, int64_t first);
