@@ -2,11 +2,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <set>
+#include <unordered_map>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/checked_math.h"
 #include "engine/base/status_macros.h"
+#include "engine/codec/boundary.h"
+#include "engine/codec/huffman.h"
 #include "engine/format/model_codes.h"
 #include "engine/format/model_enums.h"
 #include "engine/format/model_format.h"
@@ -221,19 +223,25 @@ absl::StatusOr<Preprocessing> ReadPreprocessing(const pb::Preprocessing& proto, 
   return result;
 }
 
-absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, Model& model) {
-  const std::vector<Value>& values = model.graph.values;
-  if (std::none_of(values.begin(), values.end(), [&](const Value& value) {
-        return value.name == proto.value() && value.grid.has_value();
-      })) {
-    return Refuse("names no value that has a grid");
-  }
+using ValuesByName = std::unordered_map<std::string, const Value*>;
+
+absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, const ValuesByName& values, Model& model) {
+  const auto found = values.find(proto.value());
+  if (found == values.end() || !found->second->grid) return Refuse("names no value that has a grid");
+  const Value* const value = found->second;
+  const int64_t channels = value->shape.rank() == 0 ? 1 : value->shape[0];
+  BITSTAGE_ASSIGN_OR_RETURN(const TableAssignment assignment,
+                            AssignTables(*value->grid, channels, proto.code_lengths_size()));
   BoundaryTables tables;
   for (const std::string& lengths : proto.code_lengths()) {
-    if (lengths.empty() || lengths.size() > 256) {
-      return Refuse("code_lengths has ", lengths.size(), " symbols, expected 1 to 256");
+    const size_t table = tables.code_lengths.size();
+    if (const size_t symbols = size_t{1} << assignment.width[table]; lengths.size() != symbols) {
+      return Refuse("code_lengths ", table, " has ", lengths.size(), " symbols, expected ", symbols);
     }
     tables.code_lengths.push_back(ToBytes(lengths));
+    if (const absl::Status status = ValidateLengths(tables.code_lengths.back()); !status.ok()) {
+      return At(status, "code_lengths ", table);
+    }
   }
   if (!model.boundary_tables.emplace(proto.value(), std::move(tables)).second) return Refuse("is there twice");
   return absl::OkStatus();
@@ -270,8 +278,10 @@ absl::StatusOr<Model> DeserializeModel(const ModelSections& sections) {
     }
     model.stage = {.index = stage.index(), .count = stage.count(), .pipeline_id = stage.pipeline_id()};
   }
+  ValuesByName values;
+  for (const Value& value : model.graph.values) values.emplace(value.name, &value);
   for (const pb::BoundaryTables& tables : proto.boundary_tables()) {
-    if (const absl::Status status = ReadBoundaryTables(tables, model); !status.ok()) {
+    if (const absl::Status status = ReadBoundaryTables(tables, values, model); !status.ok()) {
       return At(status, "META: boundary_tables '", tables.value(), "'");
     }
   }

@@ -274,13 +274,21 @@ TEST(HostileMetaTest, RefusesWhatAServerCouldNotUse) {
        {"no geometry", [&](pb::Model& m) { preprocessing(m).clear_geometry(); }, "geometry is enumerator 0"},
        {"stage 3 of 3", [](pb::Model& m) { m.mutable_stage()->set_index(3); }, "stage: index is 3 of 3"},
        {"stage −1", [](pb::Model& m) { m.mutable_stage()->set_index(-1); }, "stage: index is -1"},
-       {"tables of no boundary", [](pb::Model& m) { m.mutable_boundary_tables(0)->set_value("value3"); },
-        "boundary_tables 'value3'"},
+       {"tables of no value", [](pb::Model& m) { m.mutable_boundary_tables(0)->set_value("none"); },
+        "boundary_tables 'none': names no value"},
+       {"tables of a value without a grid", [](pb::Model& m) { m.mutable_boundary_tables(0)->set_value("input1"); },
+        "boundary_tables 'input1': names no value that has a grid"},
        {"tables twice", [](pb::Model& m) { *m.add_boundary_tables() = m.boundary_tables(0); }, "is there twice"},
-       {"257 symbols", [](pb::Model& m) { m.mutable_boundary_tables(0)->add_code_lengths(std::string(257, '\1')); },
-        "code_lengths has 257 symbols"},
-       {"no symbols", [](pb::Model& m) { m.mutable_boundary_tables(0)->add_code_lengths(""); },
-        "code_lengths has 0 symbols"}});
+       {"no tables", [](pb::Model& m) { m.mutable_boundary_tables(0)->clear_code_lengths(); }, "0 Huffman tables"},
+       {"more tables than channels",
+        [](pb::Model& m) {
+          for (int i = 0; i < 1 << 20; ++i) m.mutable_boundary_tables(0)->add_code_lengths("");
+        },
+        "1048578 Huffman tables for 3 channels"},
+       {"257 symbols", [](pb::Model& m) { m.mutable_boundary_tables(0)->mutable_code_lengths(1)->push_back('\1'); },
+        "code_lengths 1 has 257 symbols, expected 256"},
+       {"more codes than fit", [](pb::Model& m) { (*m.mutable_boundary_tables(0)->mutable_code_lengths(0))[0] = '\1'; },
+        "boundary_tables 'input0': code_lengths 0"}});
 }
 
 TEST(HostileMetaTest, RefusesCodesOutsideTheCodebookAndBitsAfterTheLast) {

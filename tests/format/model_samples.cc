@@ -204,7 +204,10 @@ Model ModelWithEverything(uint32_t seed) {
                       .tool_version = "0.1.0",
                       .notes = {"bias correction", "800 images"}};
   model.stage = StageInfo{.index = 1, .count = 3, .pipeline_id = "p"};
-  model.boundary_tables["input0"] = {{{1, 2, 3, 3}, {0, 1}}};
+  std::vector<uint8_t> lengths(256, 8);
+  lengths[0] = 7;  // one code shorter, two others longer
+  lengths[1] = lengths[2] = 9;
+  model.boundary_tables["input0"] = {{std::vector<uint8_t>(256, 8), lengths}};
   return model;
 }
 
