@@ -8,8 +8,8 @@
 // The bins are 2^e wide and begin at multiples of their width; e is the smallest exponent with which min…max of the
 // values seen fits into the bins. Growing therefore merges pairs of bins exactly, and the state depends on the values
 // alone (the moments: but for rounding), not on their order, the batches or the merging of histograms filled by several
-// threads. Exact zeros, which
-// ReLU makes plenty of, are counted apart. Values that are not finite are left out and counted.
+// threads. Exact zeros, which ReLU makes plenty of, are counted apart. Values that are not finite are left out and
+// counted.
 //
 // Value type; concurrent reads are fine.
 #pragma once
