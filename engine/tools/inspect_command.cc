@@ -70,7 +70,7 @@ void PrintLayers(const ModelSummary& summary, int64_t file_bytes, Console& conso
                   unless_zero(layer.macs)});
   }
   table.AddRule();
-  table.AddRow({"graph, names, labels", "", "", "", "", "", "", "", Thousands(file_bytes - layer_bytes),
+  table.AddRow({"graph, names, tables", "", "", "", "", "", "", "", Thousands(file_bytes - layer_bytes),
                 absl::StrFormat("%.1f %%", 100 * Share(file_bytes - layer_bytes, file_bytes)), ""});
   table.AddRow({"the file", "", "", summary.weights == 0 ? "" : absl::StrFormat("%.2f", summary.bits_per_weight), "",
                 "", "", "", Thousands(file_bytes), "100.0 %", Thousands(summary.macs)});
@@ -100,8 +100,8 @@ void PrintReport(const Model& model, const ModelSummary& summary, const std::str
         << absl::StrJoin(model.labels.begin(), model.labels.begin() + static_cast<ptrdiff_t>(shown), " | ")
         << (shown < model.labels.size() ? " | …" : "") << "\n";
   }
-  for (const auto& [value, tables] : model.boundary_tables) {
-    out << "boundary        " << value << ": " << tables.code_lengths.size() << " entropy-coding tables\n";
+  if (!model.boundary_tables.empty()) {
+    out << "entropy tables  for " << model.boundary_tables.size() << " value(s) at which stages may be cut\n";
   }
   const Provenance& from = model.provenance;
   if (!from.source_file.empty())
