@@ -18,8 +18,8 @@ ROOMS = {
     "engine/data": ["engine/image"],
     "engine/reference": ["engine/graph", "engine/kernels"],
     "engine/runtime": ["engine/reference"],
-    "engine/compression": ["engine/runtime", "engine/quant", "engine/codec"],
-    "engine/tools": ["engine/compression", "engine/data", "engine/format"],
+    "engine/compression": ["engine/reference", "engine/quant", "engine/codec"],
+    "engine/tools": ["engine/compression", "engine/runtime", "engine/data", "engine/format"],
     "proto": [],
     "server/observability": ["engine/base"],
     "server/repository": ["engine/runtime", "engine/format", "server/observability"],
@@ -27,7 +27,7 @@ ROOMS = {
     "server/pipeline": ["engine/codec", "server/scheduling", "server/repository", "proto"],
     "server/services": ["server/pipeline", "server/repository", "server/scheduling", "proto"],
     "server/main": ["server/services"],
-    "clients": ["proto"],
+    "clients": ["proto", "engine/base"],
 }
 # Headers of libraries that only some rooms may touch.
 LIBRARIES = {

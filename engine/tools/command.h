@@ -45,8 +45,12 @@ struct Command {
   absl::Status (*run)(const Arguments& arguments, Console& console) = nullptr;
 };
 
+Command BenchCommand();
+Command EvaluateCommand();
 Command ImportCommand();
 Command InspectCommand();
+Command QuantizeCommand();
+Command RunCommand();
 
 // The version of this build, "0.1.0".
 absl::string_view ToolVersion();

@@ -10,6 +10,10 @@
 int main(int argc, char** argv) {
   const std::vector<bitstage::Command> commands = {
       bitstage::ImportCommand(),
+      bitstage::QuantizeCommand(),
+      bitstage::EvaluateCommand(),
+      bitstage::RunCommand(),
+      bitstage::BenchCommand(),
       bitstage::InspectCommand(),
   };
   const std::vector<std::string> words(argv + 1, argv + argc);

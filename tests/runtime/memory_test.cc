@@ -13,18 +13,24 @@
 namespace {
 std::atomic<int64_t> news{0};
 
-void* CountedNew(size_t size, size_t alignment) {
+void* CountedNew(size_t size, size_t alignment) noexcept {
   news.fetch_add(1);
-  void* memory = alignment <= alignof(std::max_align_t)
-                     ? std::malloc(size)
-                     : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  return alignment <= alignof(std::max_align_t)
+             ? std::malloc(size)
+             : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+}
+
+void* OrThrow(void* memory) {
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 }  // namespace
 
-void* operator new(size_t size) { return CountedNew(size, 1); }
-void* operator new(size_t size, std::align_val_t alignment) { return CountedNew(size, static_cast<size_t>(alignment)); }
+void* operator new(size_t size) { return OrThrow(CountedNew(size, 1)); }
+void* operator new(size_t size, const std::nothrow_t&) noexcept { return CountedNew(size, 1); }
+void* operator new(size_t size, std::align_val_t alignment) {
+  return OrThrow(CountedNew(size, static_cast<size_t>(alignment)));
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
