@@ -23,6 +23,15 @@ constexpr double kQuietNoise = 0.1;
 constexpr double kDefaultBits = 4.35;
 constexpr double kLoudNoise = 0.4;
 
+// Images that sensitivities are measured on: their mean settles long before ranges and second moments do.
+constexpr int64_t kSensitivityImages = 32;
+
+Tensor FirstImages(const Tensor& images, int64_t count) {
+  Shape shape = images.shape();
+  shape[0] = std::min(shape[0], count);
+  return Tensor::Of<float>(shape, images.Span<float>().first(static_cast<size_t>(shape.elements())));
+}
+
 // noise(b) = noise(low) · e^{−α(b − low)} through the two measured points; α at least half of the ideal ln 4, so that a
 // noisy measurement cannot make bits look useless.
 std::vector<double> NoiseCurve(double low, double high) {
@@ -70,7 +79,8 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
                                                     const std::function<void(int64_t, int64_t)>& progress) {
   BITSTAGE_ASSIGN_OR_RETURN(
       const std::vector<std::vector<double>> noise,
-      MeasureSensitivities(graph, calibration, images, {kMeasuredLow, kMeasuredHigh}, pool, progress));
+      MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages), {kMeasuredLow, kMeasuredHigh},
+                           pool, progress));
   const double margin = std::max(MeanMargin(calibration.features), 1e-12);
   std::vector<LayerMenu> menus;
   const std::vector<size_t> nodes = WeightedNodes(graph);
