@@ -18,10 +18,11 @@ constexpr int kMeasuredHigh = 5;
 constexpr double kBitsOfScale = 32;
 
 // The default budget: as few bits as keep the noise below kQuietNoise of the margin; where that would take more than
-// kDefaultBits a weight, as few more as keep it below kLoudNoise.
+// kDefaultBits a weight, as few more as keep it below kLoudNoise, but not more than kMostBits.
 constexpr double kQuietNoise = 0.1;
 constexpr double kDefaultBits = 4.35;
 constexpr double kLoudNoise = 0.4;
+constexpr double kMostBits = 5.8;
 
 // Images that sensitivities are measured on: their mean settles long before ranges and second moments do.
 constexpr int64_t kSensitivityImages = 32;
@@ -122,11 +123,13 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<
   const std::vector<LayerOptions> layers = OptionsOf(menus);
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
   // Along the curve cost rises and noise falls.
+  const Allocation* best = &curve.front();
   for (const Allocation& point : curve) {
     const bool small = point.cost <= kDefaultBits * weights;
-    if (point.distortion <= kQuietNoise || (!small && point.distortion <= kLoudNoise)) return PrecisionOf(point);
+    if (best->distortion <= (small ? kQuietNoise : kLoudNoise) || point.cost > kMostBits * weights) break;
+    best = &point;
   }
-  return PrecisionOf(curve.back());
+  return PrecisionOf(*best);
 }
 
 std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe) {
