@@ -96,7 +96,11 @@ absl::StatusOr<Tensor> CalibrationImages(const Arguments& arguments, const Recip
         "the network does not declare its preprocessing (metadata 'preprocess'): images cannot calibrate it");
   }
   BITSTAGE_ASSIGN_OR_RETURN(const Dataset data, Dataset::Open(source));
-  return LoadBatch(data, RandomSubset(data.size(), count, recipe.seed), *model.preprocessing, pool);
+  BITSTAGE_ASSIGN_OR_RETURN(const int64_t begin, arguments.Int("calibration-begin", 0, 0, data.size() - 1));
+  BITSTAGE_ASSIGN_OR_RETURN(const int64_t end, arguments.Int("calibration-end", data.size(), begin + 1, data.size()));
+  std::vector<int64_t> indices = RandomSubset(end - begin, count, recipe.seed);
+  for (int64_t& index : indices) index += begin;
+  return LoadBatch(data, indices, *model.preprocessing, pool);
 }
 
 absl::Status RunQuantize(const Arguments& arguments, Console& console) {
@@ -140,6 +144,8 @@ Command QuantizeCommand() {
               "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
               "A recipe file is a JSON object of the same names; flags win over it.",
           .flags = {{.name = "calibration", .value = "PATH", .help = "images that show what activations look like", .required = true},
+                    {.name = "calibration-begin", .value = "N", .help = "take them from the N-th image on (0)"},
+                    {.name = "calibration-end", .value = "N", .help = "… up to before the N-th"},
                     {.name = "weights", .value = "HOW", .help = "how weights are coded"},
                     {.name = "activations", .value = "HOW", .help = "how activations are coded"},
                     {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
