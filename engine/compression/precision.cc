@@ -20,7 +20,7 @@ constexpr double kBitsOfScale = 32;
 // The default budget: as few bits as keep the noise below kQuietNoise of the margin; where that would take more than
 // kDefaultBits a weight, as few more as keep it below kLoudNoise, but not more than kMostBits.
 constexpr double kQuietNoise = 0.1;
-constexpr double kDefaultBits = 4.35;
+constexpr double kDefaultBits = 4.45;
 constexpr double kLoudNoise = 0.4;
 constexpr double kMostBits = 5.8;
 
@@ -123,13 +123,16 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<
   const std::vector<LayerOptions> layers = OptionsOf(menus);
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
   // Along the curve cost rises and noise falls.
-  const Allocation* best = &curve.front();
   for (const Allocation& point : curve) {
-    const bool small = point.cost <= kDefaultBits * weights;
-    if (best->distortion <= (small ? kQuietNoise : kLoudNoise) || point.cost > kMostBits * weights) break;
-    best = &point;
+    if (point.cost <= kDefaultBits * weights && point.distortion <= kQuietNoise) return PrecisionOf(point);
   }
-  return PrecisionOf(*best);
+  BITSTAGE_ASSIGN_OR_RETURN(const Allocation small, AllocateUnderCost(layers, kDefaultBits * weights));
+  if (small.distortion <= kLoudNoise) return PrecisionOf(small);
+  for (const Allocation& point : curve) {
+    if (point.cost <= kMostBits * weights && point.distortion <= kLoudNoise) return PrecisionOf(point);
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(const Allocation large, AllocateUnderCost(layers, kMostBits * weights));
+  return PrecisionOf(large);
 }
 
 std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe) {
