@@ -53,6 +53,17 @@ absl::string_view Name(Phase phase) {
   return "?";
 }
 
+absl::string_view Name(StagePhase phase) {
+  switch (phase) {
+    case StagePhase::kEncode: return "encode";
+    case StagePhase::kWire: return "wire";
+    case StagePhase::kDecode: return "decode";
+  }
+  return "?";
+}
+
+absl::string_view Name(Direction direction) { return direction == Direction::kSent ? "sent" : "received"; }
+
 ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> registry, const BuildInfo& build)
     : registry_(std::move(registry)),
       duration_(prometheus::BuildHistogram()
@@ -72,6 +83,18 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> registry, con
       weight_bytes_(Gauges(*registry_, "bitstage_model_weight_bytes", "Weights and tables of a model in memory")),
       arena_bytes_(Gauges(*registry_, "bitstage_model_arena_bytes", "Working memory of one image in one session")),
       file_bytes_(Gauges(*registry_, "bitstage_model_file_bytes", "Size of the model file")),
+      stage_bytes_(prometheus::BuildCounter()
+                       .Name("bitstage_stage_wire_bytes_total")
+                       .Help("Bytes of the activation frames that crossed a stage boundary, by direction")
+                       .Register(*registry_)),
+      stage_elements_(prometheus::BuildCounter()
+                          .Name("bitstage_stage_elements_total")
+                          .Help("Activations in those frames: 8 * bytes / elements is bits per element")
+                          .Register(*registry_)),
+      stage_duration_(prometheus::BuildHistogram()
+                          .Name("bitstage_stage_duration_seconds")
+                          .Help("Time that crossing a stage boundary took: encode, wire (both ways) and decode")
+                          .Register(*registry_)),
       in_flight_(&Gauges(*registry_, "bitstage_in_flight_requests",
                          "Inference requests that arrived and wait for their "
                          "answer")
@@ -120,6 +143,23 @@ ModelMetrics& ServerMetrics::ForModel(absl::string_view name) {
   const MutexLock lock(mutex_);
   const auto found = models_.find(name);
   return found == models_.end() ? unknown_ : *found->second;
+}
+
+StageMetrics& ServerMetrics::ForStage(const std::string& name) {
+  const MutexLock lock(mutex_);
+  std::unique_ptr<StageMetrics>& stage = stages_[name];
+  if (stage != nullptr) return *stage;
+  stage = std::make_unique<StageMetrics>();
+  for (const StagePhase phase : kStagePhases) {
+    stage->phases_[static_cast<size_t>(phase)] =
+        &stage_duration_.Add({{"model", name}, {"phase", std::string(Name(phase))}}, kSeconds);
+  }
+  for (const Direction direction : kDirections) {
+    const prometheus::Labels labels = {{"model", name}, {"direction", std::string(Name(direction))}};
+    stage->bytes_[static_cast<size_t>(direction)] = &stage_bytes_.Add(labels);
+    stage->elements_[static_cast<size_t>(direction)] = &stage_elements_.Add(labels);
+  }
+  return *stage;
 }
 
 void ServerMetrics::CountRequest(absl::string_view model, absl::string_view method, absl::string_view code) {

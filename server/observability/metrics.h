@@ -7,7 +7,7 @@
 //   exposer.RegisterCollectable(metrics);
 //
 // Label values are bounded: models come from AddModel alone, a name that nobody added is counted as "unknown".
-// Thread-safe. What ForModel returns is valid as long as the ServerMetrics.
+// Thread-safe. What ForModel and ForStage return is valid as long as the ServerMetrics.
 #pragma once
 
 #include <array>
@@ -33,6 +33,16 @@ enum class Phase : uint8_t { kQueue, kDecode, kCompute, kEncode, kTotal };
 inline constexpr std::array<Phase, 5> kPhases = {Phase::kQueue, Phase::kDecode, Phase::kCompute, Phase::kEncode,
                                                  Phase::kTotal};
 absl::string_view Name(Phase phase);
+
+// What crossing a stage boundary takes: a sender encodes, a receiver decodes, and the sender's wire time is what is
+// left of the wait for the answer without the time that the next stage reports.
+enum class StagePhase : uint8_t { kEncode, kWire, kDecode };
+inline constexpr std::array<StagePhase, 3> kStagePhases = {StagePhase::kEncode, StagePhase::kWire, StagePhase::kDecode};
+absl::string_view Name(StagePhase phase);
+
+enum class Direction : uint8_t { kSent, kReceived };
+inline constexpr std::array<Direction, 2> kDirections = {Direction::kSent, Direction::kReceived};
+absl::string_view Name(Direction direction);
 
 struct BuildInfo {
   std::string version;
@@ -65,6 +75,25 @@ class ModelMetrics {
   prometheus::Gauge* queue_bytes_ = nullptr;
 };
 
+// The time series of one model that is a stage of a pipeline.
+class StageMetrics {
+ public:
+  void Observe(StagePhase phase, std::chrono::nanoseconds duration) {
+    phases_[static_cast<size_t>(phase)]->Observe(std::chrono::duration<double>(duration).count());
+  }
+  // An activation frame of so many bytes, headers and checksum included, for so many codes.
+  void CountFrame(Direction direction, int64_t bytes, int64_t elements) {
+    bytes_[static_cast<size_t>(direction)]->Increment(static_cast<double>(bytes));
+    elements_[static_cast<size_t>(direction)]->Increment(static_cast<double>(elements));
+  }
+
+ private:
+  friend class ServerMetrics;
+  std::array<prometheus::Histogram*, kStagePhases.size()> phases_{};
+  std::array<prometheus::Counter*, kDirections.size()> bytes_{};
+  std::array<prometheus::Counter*, kDirections.size()> elements_{};
+};
+
 class ServerMetrics : public prometheus::Collectable {
  public:
   ServerMetrics(std::shared_ptr<prometheus::Registry> registry, const BuildInfo& build);
@@ -75,6 +104,9 @@ class ServerMetrics : public prometheus::Collectable {
 
   // The series of a model that was added; those of "unknown" for any other name.
   ModelMetrics& ForModel(absl::string_view name);
+
+  // The series of a model that is a stage. They begin with the first call, so that others have none.
+  StageMetrics& ForStage(const std::string& name);
 
   // A request was answered. `method` and `code` (a gRPC code's name) are from fixed sets.
   void CountRequest(absl::string_view model, absl::string_view method, absl::string_view code);
@@ -98,12 +130,16 @@ class ServerMetrics : public prometheus::Collectable {
   prometheus::Family<prometheus::Gauge>& weight_bytes_;
   prometheus::Family<prometheus::Gauge>& arena_bytes_;
   prometheus::Family<prometheus::Gauge>& file_bytes_;
+  prometheus::Family<prometheus::Counter>& stage_bytes_;
+  prometheus::Family<prometheus::Counter>& stage_elements_;
+  prometheus::Family<prometheus::Histogram>& stage_duration_;
   prometheus::Gauge* in_flight_;
   prometheus::Gauge* resident_bytes_;
   mutable Mutex collect_mutex_;
   prometheus::Counter* cpu_seconds_ BITSTAGE_GUARDED_BY(collect_mutex_);
   Mutex mutex_;
   std::map<std::string, std::unique_ptr<ModelMetrics>, std::less<>> models_ BITSTAGE_GUARDED_BY(mutex_);
+  std::map<std::string, std::unique_ptr<StageMetrics>, std::less<>> stages_ BITSTAGE_GUARDED_BY(mutex_);
   ModelMetrics unknown_;
 };
 

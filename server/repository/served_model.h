@@ -31,6 +31,8 @@ class ServedModel {
 
   [[nodiscard]] const ModelInterface& interface() const { return interface_; }
   [[nodiscard]] const ModelMemory& memory() const { return memory_; }
+  // Requires one.
+  [[nodiscard]] const Executable& executable() const { return *executable_; }
 
   // A slot of one's own until it is given back: an idle one, or a new one, so that there are as many as ever ran at
   // once.

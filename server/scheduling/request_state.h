@@ -17,6 +17,8 @@ class RequestState {
 
   // The client went away.
   void Cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] Clock::TimePoint deadline() const { return deadline_; }
+
   // The server ends before the request does.
   void Abort() { aborted_.store(true, std::memory_order_relaxed); }
 
