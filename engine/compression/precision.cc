@@ -126,12 +126,14 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<
   for (const Allocation& point : curve) {
     if (point.cost <= kDefaultBits * weights && point.distortion <= kQuietNoise) return PrecisionOf(point);
   }
-  BITSTAGE_ASSIGN_OR_RETURN(const Allocation small, AllocateUnderCost(layers, kDefaultBits * weights));
-  if (small.distortion <= kLoudNoise) return PrecisionOf(small);
+  // Networks of few weights an output cannot be that small: their scales alone take more.
+  const absl::StatusOr<Allocation> small = AllocateUnderCost(layers, kDefaultBits * weights);
+  if (small.ok() && small->distortion <= kLoudNoise) return PrecisionOf(*small);
+  const double most = std::max(kMostBits * weights, curve.front().cost * kMostBits / kMinBits);
   for (const Allocation& point : curve) {
-    if (point.cost <= kMostBits * weights && point.distortion <= kLoudNoise) return PrecisionOf(point);
+    if (point.cost <= most && point.distortion <= kLoudNoise) return PrecisionOf(point);
   }
-  BITSTAGE_ASSIGN_OR_RETURN(const Allocation large, AllocateUnderCost(layers, kMostBits * weights));
+  BITSTAGE_ASSIGN_OR_RETURN(const Allocation large, AllocateUnderCost(layers, most));
   return PrecisionOf(large);
 }
 
