@@ -26,12 +26,16 @@ struct ImageLimits {
   int64_t max_pixels = int64_t{50} * 1000 * 1000;
 };
 
-// JPEG (grey, YCbCr; CMYK is converted or refused, never misread) and PNG. The header is parsed before anything is
-// allocated: INVALID_ARGUMENT for what is not an image, is truncated, or is over a limit (RESOURCE_EXHAUSTED), saying
-// which, what was expected and found.
+// PNG of every kind, and 8-bit JPEG, baseline or progressive, grey or three components (CMYK and YCCK are refused by
+// name). 16-bit samples keep their high byte, alpha is dropped without blending, EXIF orientation is ignored, palettes
+// give their colours. The whole file is walked before anything is decoded (engine/image/container.h): INVALID_ARGUMENT
+// for what is not an image, is truncated or damaged, RESOURCE_EXHAUSTED for what is over a limit, saying what was
+// expected and found. Thread-safe.
 absl::StatusOr<Image> DecodeImage(std::span<const std::byte> encoded, ColorOrder order, const ImageLimits& limits = {});
 
-// Geometry and normalisation as declared, into C x H x W floats. Requires output.size() == C·H·W of `preprocessing`.
+// Geometry and normalisation as declared, into C x H x W floats. Images smaller than the target are enlarged. Resizing
+// is by engine/image/resample.h: bilinear with the support of a reduction, Lanczos for kCropSquare. INVALID_ARGUMENT
+// where `preprocessing` makes no sense, the image has other channels, or output.size() is not C·H·W.
 absl::Status PreprocessInto(const Image& image, const Preprocessing& preprocessing, std::span<float> output);
 
 }  // namespace bitstage

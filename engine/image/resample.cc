@@ -36,6 +36,7 @@ struct AxisFilter {
 AxisFilter MakeAxisFilter(const AxisMapping& axis, Filter filter) {
   const double scale = static_cast<double>(axis.source_size) / axis.size;
   const double stretch = std::max(scale, 1.0);
+  const double inverse = 1.0 / stretch;
   const double support = Support(filter) * stretch;
   AxisFilter result;
   std::vector<double> exact;
@@ -46,7 +47,7 @@ AxisFilter MakeAxisFilter(const AxisMapping& axis, Filter filter) {
     exact.clear();
     double sum = 0.0;
     for (int s = begin; s < end; ++s) {
-      exact.push_back(Weight(filter, (s - centre + 0.5) / stretch));
+      exact.push_back(Weight(filter, (s - centre + 0.5) * inverse));
       sum += exact.back();
     }
     result.taps.push_back({axis.source_begin + begin, end - begin, result.weights.size()});
