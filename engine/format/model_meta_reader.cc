@@ -252,7 +252,7 @@ absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, const ValuesByN
 absl::StatusOr<Model> DeserializeModel(const ModelSections& sections) {
   pb::Model proto;
   if (!proto.ParseFromArray(sections.meta.data(), static_cast<int>(sections.meta.size()))) {
-    return Refuse("META: not a message of bitstage.model.v1.Model");
+    return Refuse("META: not a message of bitstage.model.v1.Model, or a text in it is not UTF-8");
   }
   Model model;
   model.name = proto.name();
