@@ -49,6 +49,7 @@ Command BenchCommand();
 Command EvaluateCommand();
 Command ImportCommand();
 Command InspectCommand();
+Command PartitionCommand();
 Command QuantizeCommand();
 Command RunCommand();
 
