@@ -47,12 +47,12 @@ class Cancellation {
 struct TensorSpec {
   std::string name;
   DataType type = DataType::kFloat32;
-  Shape shape;                          // per image; code layout for codes
+  Shape shape;  // per image; code layout for codes
 };
 
 struct MemoryUse {
-  size_t weight_bytes = 0;              // packed for this tier, scales and tables included
-  size_t arena_bytes_per_image = 0;     // of a session
+  size_t weight_bytes = 0;           // packed for this tier, scales and tables included
+  size_t arena_bytes_per_image = 0;  // of a session
 };
 
 // One step of the plan, for people and profiles.
@@ -60,11 +60,11 @@ struct StepInfo {
   std::string node;
   std::string op;
   std::string kernel;
-  int64_t macs = 0;                     // of one image
+  int64_t macs = 0;  // of one image
 };
 
 struct CompileOptions {
-  std::optional<Isa> isa;               // absent: ChooseIsa()
+  std::optional<Isa> isa;  // absent: ChooseIsa()
 };
 
 class Executable {
@@ -81,7 +81,7 @@ class Executable {
   [[nodiscard]] const MemoryUse& memory() const;
   [[nodiscard]] const std::vector<StepInfo>& steps() const;
 
-  struct Plan;                          // engine/runtime only
+  struct Plan;  // engine/runtime only
   [[nodiscard]] const Plan& plan() const { return *plan_; }
 
  private:
@@ -97,7 +97,8 @@ class Session {
   ~Session();
   Session(Session&&) noexcept;
 
-  // 1 <= batch <= max_batch; inputs in the order of Executable::inputs(). Allocates nothing.
+  // 1 <= batch <= max_batch; inputs in the order of Executable::inputs(). Allocates nothing, unless the graph has a
+  // weighted layer that must run in float (docs/integer-arithmetic.md §3), which takes scratch memory while it runs.
   // INVALID_ARGUMENT naming the tensor, what was expected and found; or what `cancellation` said.
   absl::Status Run(int64_t batch, std::span<const TensorView> inputs, const Cancellation& cancellation);
 

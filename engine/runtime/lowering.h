@@ -44,7 +44,8 @@ class Lowering {
   bool LowerToTable(const Node& node);
   bool LowerToMove(const Node& node);
   void LowerToFloat(const Node& node);
-  void EmitConv(const Node& node, struct ConvLayer layer);
+  // `layer` lacks only the node's constants and output.
+  void EmitConv(const Node& node, struct ConvLayer& layer);
   void Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs = 0);
 
   [[nodiscard]] const Value& ValueOf(ValueId id) const { return graph_.value(id); }

@@ -1,7 +1,6 @@
 // The overloads of Lowering for nodes with weights.
 #include <array>
 #include <optional>
-#include <utility>
 
 #include "engine/base/checked_math.h"
 #include "engine/runtime/conv_step.h"
@@ -41,7 +40,7 @@ bool Lowering::Lower(const Node& node, const Conv& op) {
   if (node.inputs.size() > 1) layer.residual = OperandOf(node.inputs[1]);
   layer.clamp = op.clamp;
   layer.shape = ShapeOf(layer.input.layout, CodeLayout::Of(ValueOf(node.output).shape), op.window, op.groups);
-  EmitConv(node, std::move(layer));
+  EmitConv(node, layer);
   return true;
 }
 
@@ -54,7 +53,7 @@ bool Lowering::Lower(const Node& node, const FullyConnected& op) {
   if (!layer.input.HasChannels() || (output.grid && !OperandOf(node.output).HasChannels())) return false;
   layer.clamp = op.clamp;
   layer.shape = ShapeOf(layer.input.layout, CodeLayout::Of(output.shape), Window{}, 1);
-  EmitConv(node, std::move(layer));
+  EmitConv(node, layer);
   return true;
 }
 
@@ -87,11 +86,11 @@ bool Lowering::Lower(const Node& node, const ConvTranspose& op) {
   layer.flip_kernel = true;
   layer.clamp = op.clamp;
   layer.shape = ShapeOf(spread.layout, output, plain, op.groups);
-  EmitConv(node, std::move(layer));
+  EmitConv(node, layer);
   return true;
 }
 
-void Lowering::EmitConv(const Node& node, ConvLayer layer) {
+void Lowering::EmitConv(const Node& node, ConvLayer& layer) {
   layer.weights = &*graph_.constant(WeightsOf(node.op)).codes;
   if (const ConstantId bias = BiasOf(node.op); bias != kNoConstant) {
     layer.bias = graph_.constant(bias).values->Span<float>();

@@ -87,6 +87,7 @@ absl::StatusOr<std::vector<double>> ProfileSteps(Subject& subject, Milliseconds 
     for (size_t i = 0; i < samples.size(); ++i) samples[i].push_back(static_cast<double>(nanoseconds[i]) / 1e6);
   }
   std::vector<double> medians;
+  medians.reserve(samples.size());
   for (std::vector<double>& sample : samples) medians.push_back(Median(std::move(sample)));
   return medians;
 }

@@ -69,7 +69,7 @@ absl::StatusOr<Shape> ShapeOf(absl::string_view header) {
 absl::StatusOr<Tensor> ParseNpy(std::span<const std::byte> bytes) {
   const absl::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.size() < 12 || !absl::StartsWith(text, kMagic)) return Refuse("not a .npy file");
-  const int version = text[6];
+  const int version = static_cast<unsigned char>(text[6]);
   if (version < 1 || version > 3) return Refuse("format version ", version, ", expected 1 to 3");
   const size_t length_bytes = version == 1 ? 2 : 4;
   size_t header_bytes = 0;
