@@ -51,7 +51,7 @@ const std::vector<Flag>& Flags() {
        "requests of one model that may wait; more are refused with RESOURCE_EXHAUSTED"},
       {"queue-bytes", "N", Number{&ServerFlags::queue_bytes, 1, std::numeric_limits<int64_t>::max()},
        "bytes of the requests of one model that may wait"},
-      {"max-message-bytes", "N", Number{&ServerFlags::max_message_bytes, 1024, kMaxInt}, "largest request, unpacked"},
+      {"max-message-bytes", "N", Number{&ServerFlags::max_message_bytes, 1024, kMaxInt}, "largest request"},
       {"drain-delay-ms", "N", Number{&ServerFlags::drain_delay_ms, 0, kMaxInt},
        "after SIGTERM: serve on for so long while saying \"not ready\", so that load balancers turn away first"},
       {"shutdown-grace-ms", "N", Number{&ServerFlags::shutdown_grace_ms, 0, kMaxInt},

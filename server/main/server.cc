@@ -133,6 +133,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerFlags& flags) 
   builder.AddListeningPort(HostAndPort(flags.host, flags.grpc_port), grpc::InsecureServerCredentials(), &p->grpc_port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is an error, not a rival
   builder.SetMaxReceiveMessageSize(static_cast<int>(flags.max_message_bytes));
+  // gRPC unpacks a message whole before it counts its bytes: a megabyte of gzip would become a gigabyte of zeros.
+  for (const grpc_compression_algorithm algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
   builder.RegisterService(p->inference.get());
   builder.RegisterService(p->health_service.get());
   p->grpc = builder.BuildAndStart();

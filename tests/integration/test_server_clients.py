@@ -237,10 +237,20 @@ class Grpcio(TinyRepository):
         with grpc.insecure_channel(self.server.address) as channel:
             return channel.unary_unary(f"/inference.GRPCInferenceService/{method}")(message, timeout=30, **options)
 
-    def test_the_limit_of_a_message_counts_unpacked_bytes(self):
+    def test_a_gzip_bomb_is_refused_unopened(self):
+        def resident():
+            return int(re.search(r"process_resident_memory_bytes (\d+)", self.server.get("/metrics"))[1])
+
         bomb = b"\x3a" + b"\x80\x80\x80\x20" + b"\0" * (64 << 20)  # raw_input_contents of 64 MiB
+        before = resident()
         with self.assertRaises(grpc.RpcError) as refused:
             self.call("ModelInfer", bomb, compression=grpc.Compression.Gzip)
+        self.assertEqual(refused.exception.code(), grpc.StatusCode.UNIMPLEMENTED)
+        self.assertLess(resident() - before, 16 << 20)
+
+    def test_a_message_above_the_limit_is_refused(self):
+        with self.assertRaises(grpc.RpcError) as refused:
+            self.call("ModelInfer", b"\x3a" + b"\x80\x80\x80\x01" + b"\0" * (2 << 20))
         self.assertEqual(refused.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
 
     def test_bytes_that_are_no_message_are_refused_and_hurt_nobody(self):
