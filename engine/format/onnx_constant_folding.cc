@@ -142,15 +142,20 @@ absl::StatusOr<std::vector<int64_t>> IntegersOf(const Tensor& tensor) {
   });
 }
 
-absl::StatusOr<Tensor> OnnxFolder::NewTensor(DataType type, const Shape& shape) {
+absl::Status OnnxFolder::Charge(DataType type, const Shape& shape) {
   BITSTAGE_RETURN_IF_ERROR(CheckOnnxShape(shape));
   // A constant overhead keeps even empty tensors from being free.
   const int64_t bytes = shape.elements() * static_cast<int64_t>(SizeOf(type)) + 256;
   if (bytes > budget_bytes_) {
     return absl::InvalidArgumentError(absl::StrCat("a constant ", shape.ToString(), " takes ", bytes, " bytes; ",
-                                                   budget_bytes_, " are left for computed constants"));
+                                                   budget_bytes_, " are left for constants"));
   }
   budget_bytes_ -= bytes;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Tensor> OnnxFolder::NewTensor(DataType type, const Shape& shape) {
+  BITSTAGE_RETURN_IF_ERROR(Charge(type, shape));
   return Tensor(type, shape);
 }
 

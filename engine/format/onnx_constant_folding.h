@@ -32,7 +32,10 @@ class OnnxFolder {
 
   explicit OnnxFolder(int64_t budget_bytes) : budget_bytes_(budget_bytes) {}
 
-  // Zero-filled, paid from the budget.
+  // Takes what such a tensor needs from the budget; INVALID_ARGUMENT where too little is left, or by CheckOnnxShape.
+  absl::Status Charge(DataType type, const Shape& shape);
+
+  // Zero-filled, charged.
   absl::StatusOr<Tensor> NewTensor(DataType type, const Shape& shape);
 
   // out[i0, i1, …] = in[offset + Σ i_k · stride_k], strides in elements. Every index must lie inside `in`.

@@ -18,7 +18,8 @@
 namespace bitstage {
 namespace {
 
-// Constants that are computed (dequantized and transposed weights, shapes) may take this much, and a multiple of the
+// The constants of the graph and those computed on the way (dequantized and transposed weights, shapes) may take this
+// much, and a multiple of the file.
 // file.
 constexpr int64_t kFoldBytes = int64_t{64} << 20;
 constexpr int64_t kFoldBytesPerFileByte = 16;

@@ -68,7 +68,7 @@ absl::Status TranslateArithmetic(OnnxTranslation& node, OnnxFolder::Arithmetic a
   }
   BinaryConstant op;
   op.kind = kind;
-  op.constant = node.AddConstant(std::move(constant), ".constant");
+  BITSTAGE_ASSIGN_OR_RETURN(op.constant, node.AddConstant(std::move(constant), ".constant"));
   op.constant_first = constant_first && kind == BinaryKind::kSub;
   return node.EmitOutput(op, {input});
 }

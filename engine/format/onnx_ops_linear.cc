@@ -106,7 +106,7 @@ absl::Status TranslateConv(OnnxTranslation& node) {
   Conv conv;
   conv.window = ResolveAutoPad(read, input[1], input[2]);
   BITSTAGE_ASSIGN_OR_RETURN(conv.groups, node.Int("group", 1));
-  conv.weights = node.AddConstant(operands.weights->Clone(), ".weights");
+  BITSTAGE_ASSIGN_OR_RETURN(conv.weights, node.AddConstant(operands.weights->Clone(), ".weights"));
   BITSTAGE_ASSIGN_OR_RETURN(conv.bias, OptionalBias(node, 2));
   return node.EmitOutput(conv, {operands.input});
 }
@@ -132,7 +132,7 @@ absl::Status TranslateConvTranspose(OnnxTranslation& node) {
   if (grouped.ok()) grouped = node.folder().Transpose(*grouped, std::array{0, 2, 1, 3});
   if (!grouped.ok()) return node.Annotate(grouped.status());
   grouped->Reshape({conv.groups * shape[1], in, shape[2], shape[3]});
-  conv.weights = node.AddConstant(*std::move(grouped), ".weights");
+  BITSTAGE_ASSIGN_OR_RETURN(conv.weights, node.AddConstant(*std::move(grouped), ".weights"));
   BITSTAGE_ASSIGN_OR_RETURN(conv.bias, OptionalBias(node, 2));
   return node.EmitOutput(conv, {operands.input});
 }
@@ -151,7 +151,7 @@ absl::Status TranslateGemm(OnnxTranslation& node) {
   }
   FullyConnected op;
   BITSTAGE_ASSIGN_OR_RETURN(op.bias, GemmBias(node, beta, weights.shape()[0]));
-  op.weights = node.AddConstant(std::move(weights), ".weights");
+  BITSTAGE_ASSIGN_OR_RETURN(op.weights, node.AddConstant(std::move(weights), ".weights"));
   return node.EmitOutput(op, {input});
 }
 
@@ -171,7 +171,7 @@ absl::Status TranslateMatMul(OnnxTranslation& node) {
   // The product runs over the last axis but one: with a batch of vectors that is the batch.
   if (weights_first && rank < 2) return node.Unsupported("multiplies along the batch axis, which mixes images");
   FullyConnected op;
-  op.weights = node.AddConstant(std::move(weights), ".weights");
+  BITSTAGE_ASSIGN_OR_RETURN(op.weights, node.AddConstant(std::move(weights), ".weights"));
   if (!weights_first) return node.EmitOutput(op, {value});
   BITSTAGE_ASSIGN_OR_RETURN(value, node.Emit(Transpose{SwapLastTwo(rank)}, {value}, "/columns"));
   BITSTAGE_ASSIGN_OR_RETURN(value, node.Emit(op, {value}, "/product"));
@@ -207,8 +207,8 @@ absl::Status TranslateBatchNormalization(OnnxTranslation& node) {
     shift.Span<float>()[c] = static_cast<float>(at(1) - at(2) * factor);
   }
   ChannelAffine op;
-  op.scale = node.AddConstant(std::move(scale), ".scale");
-  op.shift = node.AddConstant(std::move(shift), ".shift");
+  BITSTAGE_ASSIGN_OR_RETURN(op.scale, node.AddConstant(std::move(scale), ".scale"));
+  BITSTAGE_ASSIGN_OR_RETURN(op.shift, node.AddConstant(std::move(shift), ".shift"));
   return node.EmitOutput(op, {input});
 }
 

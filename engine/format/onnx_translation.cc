@@ -210,7 +210,8 @@ absl::Status OnnxTranslation::EmitOutput(Op op, std::initializer_list<ValueId> i
   return Bind(0, OnnxValue{nullptr, value, std::nullopt});
 }
 
-ConstantId OnnxTranslation::AddConstant(Tensor values, absl::string_view suffix) {
+absl::StatusOr<ConstantId> OnnxTranslation::AddConstant(Tensor values, absl::string_view suffix) {
+  if (absl::Status status = folder().Charge(values.type(), values.shape()); !status.ok()) return Annotate(status);
   return state_.graph.AddConstant(
       {state_.constant_names.Take(absl::StrCat(node_.name, suffix)), std::move(values), std::nullopt});
 }

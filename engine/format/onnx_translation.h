@@ -115,7 +115,8 @@ class OnnxTranslation {
   absl::StatusOr<ValueId> Emit(Op op, std::vector<ValueId> inputs, size_t output, absl::string_view suffix);
   // Emit and Bind to output 0.
   absl::Status EmitOutput(Op op, std::initializer_list<ValueId> inputs);
-  ConstantId AddConstant(Tensor values, absl::string_view suffix);
+  // A constant of the graph. Paid from the folder's budget: nodes may share an initializer, but each gets its own copy.
+  absl::StatusOr<ConstantId> AddConstant(Tensor values, absl::string_view suffix);
 
  private:
   OnnxImportState& state_;

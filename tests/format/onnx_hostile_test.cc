@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <random>
 
+#include "absl/strings/str_cat.h"
 #include "engine/format/onnx_import.h"
 #include "tests/format/onnx_model_builder.h"
 
@@ -111,6 +112,18 @@ TEST(OnnxHostileTest, TensorsThatLieAboutTheirSizeAreRefused) {
   OnnxModelBuilder negative(13, {0, 2});
   negative.Floats("w", {-1}, {1});
   EXPECT_THAT(negative.Refusal().message(), HasSubstr("initializer 'w'"));
+}
+
+TEST(OnnxHostileTest, CopiesOfSharedWeightsAreBounded) {
+  OnnxModelBuilder model(13, {0, 512, 1, 1});
+  model.Floats("w", {512, 512, 1, 1}, Counting(512 * 512));
+  std::string value = "x";
+  for (int i = 0; i < 100; ++i) {
+    model.Node("Conv", {value, "w"}, {absl::StrCat("v", i)});
+    value = absl::StrCat("v", i);
+  }
+  model.Node("Relu", {value}, {"y"});
+  EXPECT_THAT(model.Refusal().message(), HasSubstr("are left for constants"));
 }
 
 TEST(OnnxHostileTest, ExternalDataAndSubgraphsAreRefused) {
