@@ -21,7 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 struct Outcome {
-  std::vector<double> milliseconds;            // of the answered requests
+  std::vector<double> milliseconds;  // of the answered requests
   std::map<absl::StatusCode, int64_t> errors;
   absl::Status first_error;
 
@@ -84,7 +84,7 @@ absl::Status RunBench(const Connection& connection, const Arguments& arguments) 
     return absl::FailedPreconditionError(absl::StrCat("model '", model, "' does not take one input"));
   }
   std::vector<inference::ModelInferRequest> requests;
-  for (const std::string& path : arguments.positional()) {
+  for (const std::string& path : ImagePaths(arguments)) {
     BITSTAGE_ASSIGN_OR_RETURN(const std::string encoded, ReadImageFile(path));
     requests.push_back(ImageRequest(model, metadata.inputs(0).name(), encoded));
   }
@@ -119,10 +119,11 @@ absl::Status RunBench(const Connection& connection, const Arguments& arguments) 
       "%.2f ms\n",
       model, concurrency, total.milliseconds.size(), elapsed.count(), rate, at(0.5), at(0.9), at(0.99), at(1.0));
   if (arguments.Has("json")) {
-    std::cout << absl::StrFormat(
-        R"({"images": %d, "seconds": %.3f, "images_per_second": %.2f, "p50_ms": %.3f, "p90_ms": %.3f, "p99_ms": %.3f})",
-        total.milliseconds.size(), elapsed.count(), rate, at(0.5), at(0.9), at(0.99))
-              << '\n';
+    std::cout
+        << absl::StrFormat(
+               R"({"images": %d, "seconds": %.3f, "images_per_second": %.2f, "p50_ms": %.3f, "p90_ms": %.3f, "p99_ms": %.3f})",
+               total.milliseconds.size(), elapsed.count(), rate, at(0.5), at(0.9), at(0.99))
+        << '\n';
   }
   return absl::OkStatus();
 }

@@ -9,8 +9,8 @@
 #include "absl/strings/str_split.h"
 #include "clients/commands.h"
 #include "clients/images.h"
-#include "clients/table.h"
 #include "engine/base/status_macros.h"
+#include "engine/base/table.h"
 
 namespace bitstage::client {
 namespace {
@@ -63,7 +63,7 @@ absl::Status RunClassify(const Connection& connection, const Arguments& argument
   if (metadata.inputs_size() != 1 || metadata.outputs_size() < 1 || metadata.outputs(0).shape_size() < 2) {
     return absl::FailedPreconditionError(absl::StrCat("model '", model, "' does not classify one image"));
   }
-  for (const std::string& path : arguments.positional()) {
+  for (const std::string& path : ImagePaths(arguments)) {
     BITSTAGE_ASSIGN_OR_RETURN(const std::string encoded, ReadImageFile(path));
     inference::ModelInferRequest request = ImageRequest(model, metadata.inputs(0).name(), encoded);
     // Every class, so that the logits can become probabilities here.
@@ -80,11 +80,11 @@ absl::Status RunClassify(const Connection& connection, const Arguments& argument
     const std::vector<double> probabilities = Probabilities(classes);
     std::cout << path << "  (" << model << " version " << response->model_version() << ", "
               << absl::StrFormat("%.1f ms", latency.count()) << ")\n";
-    Table table({">probability", ">class", "label"});
+    Table table({{"probability", Align::kRight}, {"class", Align::kRight}, {"label", Align::kLeft, 80}});
     for (size_t i = 0; i < classes.size() && i < static_cast<size_t>(top); ++i) {
-      table.Add({absl::StrFormat("%.1f %%", 100 * probabilities[i]), classes[i].index, classes[i].label});
+      table.AddRow({absl::StrFormat("%.1f %%", 100 * probabilities[i]), classes[i].index, classes[i].label});
     }
-    table.Print(std::cout);
+    table.Print(std::cout, /*bold=*/false);
   }
   return absl::OkStatus();
 }

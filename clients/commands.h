@@ -1,11 +1,19 @@
-// The verbs of bitstage-client.
+// The verbs of bitstage-client. The first positional argument is the verb itself.
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "clients/connection.h"
 #include "engine/base/flags.h"
 
 namespace bitstage::client {
+
+// The positional arguments behind the verb.
+inline std::vector<std::string> ImagePaths(const Arguments& arguments) {
+  return {arguments.positional().begin() + 1, arguments.positional().end()};
+}
 
 // What the server is and which models it serves.
 absl::Status RunStatus(const Connection& connection, const Arguments& arguments);

@@ -26,7 +26,8 @@ absl::StatusOr<std::string> ReadImageFile(const std::string& path) {
   }
   std::ifstream file(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file || bytes.size() != size) return absl::DataLossError(absl::StrCat("image '", path, "' could not be read whole"));
+  if (!file || bytes.size() != size)
+    return absl::DataLossError(absl::StrCat("image '", path, "' could not be read whole"));
   return bytes;
 }
 

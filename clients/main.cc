@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "clients/commands.h"
 #include "clients/connection.h"
+#include "engine/base/status_macros.h"
 
 namespace bitstage::client {
 namespace {
@@ -33,28 +34,29 @@ constexpr absl::string_view kHelp = R"(Asks a bitstage-server.
 )";
 
 const std::vector<Flag> kFlags = {
-    {.name = "server", .value = "HOST:PORT"}, {.name = "model", .value = "NAME"}, {.name = "timeout-ms", .value = "N"},
-    {.name = "top", .value = "K"},            {.name = "concurrency", .value = "N"}, {.name = "seconds", .value = "S"},
-    {.name = "requests", .value = "N"},       {.name = "json"},                   {.name = "help", .letter = 'h'},
+    {.name = "server", .value = "HOST:PORT"}, {.name = "model", .value = "NAME"},
+    {.name = "timeout-ms", .value = "N"},     {.name = "top", .value = "K"},
+    {.name = "concurrency", .value = "N"},    {.name = "seconds", .value = "S"},
+    {.name = "requests", .value = "N"},       {.name = "json"},
+    {.name = "help", .letter = 'h'},
 };
 
 absl::Status Run(const std::vector<std::string>& words) {
-  BITSTAGE_ASSIGN_OR_RETURN(Arguments arguments, Arguments::Parse(kFlags, words));
+  BITSTAGE_ASSIGN_OR_RETURN(const Arguments arguments, Arguments::Parse(kFlags, words));
   if (arguments.Has("help")) {
     std::cout << kHelp;
     return absl::OkStatus();
   }
   if (arguments.positional().empty()) return UsageError("which verb? status, classify or bench");
   const std::string verb = arguments.positional()[0];
-  arguments.DropPositional();
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t timeout, arguments.Int("timeout-ms", 10000, 1, 3600 * 1000));
   const Connection connection(arguments.Get("server", "localhost:8001"), std::chrono::milliseconds(timeout));
   if (verb == "status") {
-    if (!arguments.positional().empty()) return UsageError("status takes no arguments");
+    if (arguments.positional().size() > 1) return UsageError("status takes no arguments");
     return RunStatus(connection, arguments);
   }
   if (verb == "classify") {
-    if (arguments.positional().empty()) return UsageError("classify: which images?");
+    if (arguments.positional().size() < 2) return UsageError("classify: which images?");
     return RunClassify(connection, arguments);
   }
   if (verb == "bench") return RunBench(connection, arguments);

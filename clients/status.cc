@@ -3,8 +3,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "clients/commands.h"
-#include "clients/table.h"
 #include "engine/base/status_macros.h"
+#include "engine/base/table.h"
 
 namespace bitstage::client {
 namespace {
@@ -23,7 +23,7 @@ absl::Status RunStatus(const Connection& connection, const Arguments& arguments)
   BITSTAGE_ASSIGN_OR_RETURN(const auto index, connection.RepositoryIndex());
   std::cout << server.name() << ' ' << server.version() << " at " << connection.address() << ": "
             << (ready ? "ready" : "not ready") << '\n';
-  Table table({"model", ">version", "state", "inputs", "outputs"});
+  Table table({{"model"}, {"version", Align::kRight}, {"state"}, {"inputs"}, {"outputs"}});
   for (const auto& model : index.models()) {
     if (arguments.Has("model") && model.name() != arguments.Get("model")) continue;
     std::string inputs = model.reason();
@@ -33,9 +33,9 @@ absl::Status RunStatus(const Connection& connection, const Arguments& arguments)
       inputs = Tensors(metadata.inputs());
       outputs = Tensors(metadata.outputs());
     }
-    table.Add({model.name(), model.version(), model.state(), inputs, outputs});
+    table.AddRow({model.name(), model.version(), model.state(), inputs, outputs});
   }
-  table.Print(std::cout);
+  table.Print(std::cout, /*bold=*/false);
   return absl::OkStatus();
 }
 

@@ -32,9 +32,13 @@ class AlignedBuffer {
   [[nodiscard]] size_t size() const { return size_; }
 
   template <typename T>
-  [[nodiscard]] T* As() { return reinterpret_cast<T*>(data_.get()); }
+  [[nodiscard]] T* As() {
+    return reinterpret_cast<T*>(data_.get());
+  }
   template <typename T>
-  [[nodiscard]] const T* As() const { return reinterpret_cast<const T*>(data_.get()); }
+  [[nodiscard]] const T* As() const {
+    return reinterpret_cast<const T*>(data_.get());
+  }
 
  private:
   struct Free {

@@ -1,5 +1,6 @@
-// Mutex, MutexLock and CondVar: std::mutex and std::condition_variable with the annotations that clang's -Wthread-safety
-// checks. Guarded members say BITSTAGE_GUARDED_BY(mutex_). (absl::Mutex hides its locks from the thread sanitizer.)
+// Mutex, MutexLock and CondVar: std::mutex and std::condition_variable with the annotations that clang's
+// -Wthread-safety checks. Guarded members say BITSTAGE_GUARDED_BY(mutex_). (absl::Mutex hides its locks from the thread
+// sanitizer.)
 #pragma once
 
 #include <chrono>
@@ -30,7 +31,9 @@ class BITSTAGE_THREAD_ANNOTATION(capability("mutex")) Mutex {
 
 class BITSTAGE_THREAD_ANNOTATION(scoped_lockable) MutexLock {
  public:
-  explicit MutexLock(Mutex& mutex) BITSTAGE_THREAD_ANNOTATION(acquire_capability(mutex)) : mutex_(mutex) { mutex_.Lock(); }
+  explicit MutexLock(Mutex& mutex) BITSTAGE_THREAD_ANNOTATION(acquire_capability(mutex)) : mutex_(mutex) {
+    mutex_.Lock();
+  }
   ~MutexLock() BITSTAGE_THREAD_ANNOTATION(release_capability()) { mutex_.Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;

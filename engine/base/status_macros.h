@@ -12,11 +12,11 @@
 #define BITSTAGE_CONCAT_INNER(a, b) a##b
 #define BITSTAGE_CONCAT(a, b) BITSTAGE_CONCAT_INNER(a, b)
 
-#define BITSTAGE_RETURN_IF_ERROR(expression)                \
-  do {                                                      \
+#define BITSTAGE_RETURN_IF_ERROR(expression)                                  \
+  do {                                                                        \
     if (absl::Status bitstage_status = (expression); !bitstage_status.ok()) { \
-      return bitstage_status;                               \
-    }                                                       \
+      return bitstage_status;                                                 \
+    }                                                                         \
   } while (false)
 
 #define BITSTAGE_ASSIGN_OR_RETURN(declaration, expression) \

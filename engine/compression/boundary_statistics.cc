@@ -11,8 +11,8 @@
 namespace bitstage {
 namespace {
 
-// Code lengths that the tables of one value may take in the model file, a byte each: a table a channel for narrow codes,
-// one a width for the rest.
+// Code lengths that the tables of one value may take in the model file, a byte each: a table a channel for narrow
+// codes, one a width for the rest.
 constexpr int64_t kMaxTableBytes = 1024;
 
 int64_t TableCount(const SymbolCounts& counts, const Grid& grid, int64_t channels) {
@@ -53,7 +53,8 @@ absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(cons
         const Grid& grid = *graph.value(id).grid;
         SymbolCounts counts(grid, value.shape()[1]);
         counts.Add(CodesInLayout(grid, value));
-        absl::StatusOr<std::vector<std::vector<uint8_t>>> lengths = counts.Tables(TableCount(counts, grid, value.shape()[1]));
+        absl::StatusOr<std::vector<std::vector<uint8_t>>> lengths =
+            counts.Tables(TableCount(counts, grid, value.shape()[1]));
         if (!lengths.ok()) {
           status = lengths.status();
           return;

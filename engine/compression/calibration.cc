@@ -11,7 +11,8 @@ namespace bitstage {
 ValueId FeatureValue(const Graph& graph) {
   const ValueId output = graph.outputs[0];
   for (const Node& node : graph.nodes) {
-    if (node.output == output && (std::holds_alternative<Softmax>(node.op) || std::holds_alternative<ArgMax>(node.op))) {
+    if (node.output == output &&
+        (std::holds_alternative<Softmax>(node.op) || std::holds_alternative<ArgMax>(node.op))) {
       return node.inputs[0];
     }
   }
@@ -43,12 +44,13 @@ absl::StatusOr<Calibration> Calibrate(const Graph& graph, const Tensor& images, 
         }
       }
     };
-    if (pool != nullptr) pool->ParallelFor(channels, 1, feed);
-    else feed(0, channels, 0);
+    if (pool != nullptr)
+      pool->ParallelFor(channels, 1, feed);
+    else
+      feed(0, channels, 0);
   };
   const std::vector<TensorView> inputs = {images.View()};
-  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
-                            FloatExecutor(graph, pool).Run(inputs, observe));
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, FloatExecutor(graph, pool).Run(inputs, observe));
   return calibration;
 }
 

@@ -19,8 +19,8 @@ struct ValueStatistics {
 };
 
 struct Calibration {
-  std::vector<ValueStatistics> values;   // by ValueId; empty for values that are not float
-  Tensor features;                       // the last feature vectors z, [images] + per-image shape (methods.md §3, 2)
+  std::vector<ValueStatistics> values;  // by ValueId; empty for values that are not float
+  Tensor features;                      // the last feature vectors z, [images] + per-image shape (methods.md §3, 2)
 };
 
 // The value that the decision is read from: the input of a closing Softmax or ArgMax, else the first graph output.

@@ -47,7 +47,10 @@ void OwnConstants(Graph& graph) {
   for (Node& node : graph.nodes) {
     std::visit(
         [&](auto& op) {
-          if constexpr (requires { op.weights; op.bias; }) {
+          if constexpr (requires {
+                          op.weights;
+                          op.bias;
+                        }) {
             own(op.weights, absl::StrCat(node.name, "/weights"));
             if (op.bias != kNoConstant) {
               own(op.bias, absl::StrCat(node.name, "/bias"));
@@ -96,9 +99,8 @@ class Compression {
     if (recipe_.weights.method != WeightMethod::kAdaptive) {
       return LowerTo(with_grids, FixedPrecision(graph, recipe_.weights));
     }
-    BITSTAGE_ASSIGN_OR_RETURN(
-        const std::vector<LayerMenu> menus,
-        MeasureMenus(graph, calibration_, images_, pool_, Phase("measuring sensitivities")));
+    BITSTAGE_ASSIGN_OR_RETURN(const std::vector<LayerMenu> menus,
+                              MeasureMenus(graph, calibration_, images_, pool_, Phase("measuring sensitivities")));
     if (!recipe_.budget) return LowerTo(with_grids, AllocateByDefault(menus));
     const Budget& budget = *recipe_.budget;
     switch (budget.kind) {
@@ -109,7 +111,8 @@ class Compression {
     }
     int64_t weights = 0;
     for (const LayerMenu& menu : menus) weights += menu.weights;
-    const double bits = budget.kind == BudgetKind::kBytes ? budget.amount * 8 : budget.amount * static_cast<double>(weights);
+    const double bits =
+        budget.kind == BudgetKind::kBytes ? budget.amount * 8 : budget.amount * static_cast<double>(weights);
     return LowerTo(with_grids, AllocateForSize(menus, bits));
   }
 
@@ -119,14 +122,16 @@ class Compression {
     return [this, name](int64_t done, int64_t total) { progress_(name, done, total); };
   }
 
-  absl::StatusOr<Graph> LowerTo(const Graph& graph, const absl::StatusOr<std::vector<LayerPrecision>>& precision) const {
+  absl::StatusOr<Graph> LowerTo(const Graph& graph,
+                                const absl::StatusOr<std::vector<LayerPrecision>>& precision) const {
     BITSTAGE_RETURN_IF_ERROR(precision.status());
-    return Lower(graph, calibration_, *precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction}, pool_,
-                 Phase("quantizing layers"));
+    return Lower(graph, calibration_, *precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction},
+                 pool_, Phase("quantizing layers"));
   }
 
   // The smallest model that decides at most `points` per cent of the calibration images differently.
-  absl::StatusOr<Graph> LowerWithinPoints(const Graph& graph, const std::vector<LayerMenu>& menus, double points) const {
+  absl::StatusOr<Graph> LowerWithinPoints(const Graph& graph, const std::vector<LayerMenu>& menus,
+                                          double points) const {
     const std::vector<int64_t> wanted = Decisions(calibration_.features);
     std::optional<Graph> best;
     double least = std::log(kLeastNoise);
@@ -139,8 +144,9 @@ class Compression {
         best = std::move(lowered);
         least = middle;
       } else if (step == 0) {
-        return absl::InvalidArgumentError(absl::StrCat("budget: ", points, " points cannot be kept with these activations; ",
-                                                       lost, " points are lost with the widest weights"));
+        return absl::InvalidArgumentError(absl::StrCat("budget: ", points,
+                                                       " points cannot be kept with these activations; ", lost,
+                                                       " points are lost with the widest weights"));
       } else {
         most = middle;
       }
@@ -152,11 +158,11 @@ class Compression {
     Tensor features;
     const ValueId id = FeatureValue(lowered);
     const std::vector<TensorView> inputs = {images_.View()};
-    BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
-                              FloatExecutor(lowered, pool_, /*snap_to_grids=*/true)
-                                  .Run(inputs, [&](ValueId value, Tensor& batch) {
-                                    if (value == id) features = batch.Clone();
-                                  }));
+    BITSTAGE_ASSIGN_OR_RETURN(
+        const std::vector<Tensor> outputs,
+        FloatExecutor(lowered, pool_, /*snap_to_grids=*/true).Run(inputs, [&](ValueId value, Tensor& batch) {
+          if (value == id) features = batch.Clone();
+        }));
     const std::vector<int64_t> found = Decisions(features);
     int64_t different = 0;
     for (size_t i = 0; i < wanted.size(); ++i) different += wanted[i] != found[i];
@@ -190,8 +196,7 @@ absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const R
   Model result = model.Clone();
   BITSTAGE_ASSIGN_OR_RETURN(result.graph, Compression(images, recipe, pool, progress).Run(std::move(graph)));
   BITSTAGE_ASSIGN_OR_RETURN(result.boundary_tables, MeasureBoundaryTables(result.graph, images, pool));
-  result.provenance.notes.push_back(
-      absl::StrCat(Describe(recipe), ", ", images.shape()[0], " calibration images"));
+  result.provenance.notes.push_back(absl::StrCat(Describe(recipe), ", ", images.shape()[0], " calibration images"));
   if (dropped > 0) {
     result.provenance.notes.push_back(absl::StrCat(dropped, " quantization points of the source were dropped"));
   }

@@ -1,4 +1,5 @@
-// Compress: a float Model in, a low-bit Model out. What `bitstage-model quantize` does between reading and writing files.
+// Compress: a float Model in, a low-bit Model out. What `bitstage-model quantize` does between reading and writing
+// files.
 //
 //   optimize (engine/graph/passes) → calibrate → precision of every layer → grids → lowering → entropy tables
 #pragma once
@@ -17,9 +18,9 @@ namespace bitstage {
 // progress(phase, done, total); phases follow one another and each counts from 1 to total.
 using CompressionProgress = std::function<void(const std::string& phase, int64_t done, int64_t total)>;
 
-// `images`: preprocessed calibration inputs, [n] + the network's input shape, n >= 1. Thread count and ISA change nothing
-// in the result. FAILED_PRECONDITION for a model that is quantized already or has no weighted layer, INVALID_ARGUMENT for
-// a budget that cannot be met (saying what the least is).
+// `images`: preprocessed calibration inputs, [n] + the network's input shape, n >= 1. Thread count and ISA change
+// nothing in the result. FAILED_PRECONDITION for a model that is quantized already or has no weighted layer,
+// INVALID_ARGUMENT for a budget that cannot be met (saying what the least is).
 absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const Recipe& recipe, ThreadPool* pool,
                                const CompressionProgress& progress);
 

@@ -11,10 +11,12 @@
 namespace bitstage {
 namespace {
 
-constexpr int kEdgeBits = 8;   // network inputs and what feeds the last weighted layer
+constexpr int kEdgeBits = 8;  // network inputs and what feeds the last weighted layer
 
 template <typename T>
-bool IsPerTensor(const std::vector<T>& field) { return field.size() == 1; }
+bool IsPerTensor(const std::vector<T>& field) {
+  return field.size() == 1;
+}
 
 bool IsPerTensor(const Grid& grid) {
   return IsPerTensor(grid.step) && IsPerTensor(grid.bits) && IsPerTensor(grid.shift);
@@ -101,9 +103,8 @@ std::optional<Grid> ConcatenatedGrid(const Graph& graph, const Node& node) {
   CollapseIfEqual(joined.bits);
   CollapseIfEqual(joined.shift);
   // A step per channel that was not chosen as such (by the paper's grid) would force folding on the consumers.
-  const bool parts_per_tensor = std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
-    return IsPerTensor(graph.value(input).grid->step);
-  });
+  const bool parts_per_tensor = std::all_of(node.inputs.begin(), node.inputs.end(),
+                                            [&](ValueId input) { return IsPerTensor(graph.value(input).grid->step); });
   if (parts_per_tensor && !IsPerTensor(joined.step)) return std::nullopt;
   return joined;
 }
@@ -194,11 +195,11 @@ std::optional<Grid> MovedGrid(const Graph& graph, const Node& node) {
       return from < input.shape[0] ? from : -1;
     });
   }
-  const bool keeps_channels =
-      std::holds_alternative<Reshape>(node.op)
-          ? input.shape.rank() > 0 && shape.rank() > 0 && shape[0] == input.shape[0]
-      : std::holds_alternative<Transpose>(node.op) ? std::get<Transpose>(node.op).permutation[0] == 0
-                                                   : true;
+  const bool keeps_channels = std::holds_alternative<Reshape>(node.op)
+                                  ? input.shape.rank() > 0 && shape.rank() > 0 && shape[0] == input.shape[0]
+                              : std::holds_alternative<Transpose>(node.op)
+                                  ? std::get<Transpose>(node.op).permutation[0] == 0
+                                  : true;
   if (!keeps_channels && !IsPerTensor(grid)) return std::nullopt;
   return grid;
 }

@@ -1,8 +1,8 @@
 // Grid assignment: which values of an optimized float graph become u8 codes, and on which grid.
 //
 // A value is coded where a weighted layer (Conv, ConvTranspose, FullyConnected) lies downstream of it. Values that only
-// move codes (max pooling, concatenation, slices, padding, reshapes, transposes, nearest resizing) take the grid of what
-// they move, so that the engine copies bytes; values that meet in a concatenation share step and zero point.
+// move codes (max pooling, concatenation, slices, padding, reshapes, transposes, nearest resizing) take the grid of
+// what they move, so that the engine copies bytes; values that meet in a concatenation share step and zero point.
 #pragma once
 
 #include "absl/status/status.h"
@@ -12,9 +12,9 @@
 
 namespace bitstage {
 
-// Sets Value::grid on every coded value. Network inputs, and what feeds the last weighted layer, have 8 bits whatever the
-// recipe says: they are few and the decision hangs on them.
-// A coded value that is also a graph output gets an identity node in front of the output, which stays float.
+// Sets Value::grid on every coded value. Network inputs, and what feeds the last weighted layer, have 8 bits whatever
+// the recipe says: they are few and the decision hangs on them. A coded value that is also a graph output gets an
+// identity node in front of the output, which stays float.
 absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe);
 
 // The grid that `node`'s output has when its inputs are moved unchanged; nullopt where it does not move codes or the

@@ -37,8 +37,13 @@ class Lowering {
  public:
   Lowering(Graph& graph, const Calibration& calibration, const std::vector<LayerPrecision>& precision,
            const LoweringOptions& options, const std::function<void(int64_t, int64_t)>& progress)
-      : graph_(graph), calibration_(calibration), options_(options), progress_(progress),
-        nodes_(WeightedNodes(graph)), precision_(precision), codes_(nodes_.size()) {}
+      : graph_(graph),
+        calibration_(calibration),
+        options_(options),
+        progress_(progress),
+        nodes_(WeightedNodes(graph)),
+        precision_(precision),
+        codes_(nodes_.size()) {}
 
   // Called by the executor with a value, rounded to its grid, before any node that consumes it runs.
   void OnValue(ValueId id, const Tensor& value) {
@@ -79,8 +84,8 @@ class Lowering {
                        !(input.shape().rank() == 4 && std::holds_alternative<FullyConnected>(node.op));
     if (options_.second_order_rounding && plain) {
       const int64_t patches = geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches;
-      BITSTAGE_ASSIGN_OR_RETURN(codes, RoundSecondOrder(folded.Span<float>(), codes,
-                                                        LayerHessians(geometry, grid, input, patches)));
+      BITSTAGE_ASSIGN_OR_RETURN(
+          codes, RoundSecondOrder(folded.Span<float>(), codes, LayerHessians(geometry, grid, input, patches)));
     }
     const std::vector<float> rounded = codes.Dequantized();
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
@@ -115,8 +120,7 @@ std::vector<size_t> WeightedNodes(const Graph& graph) {
   return nodes;
 }
 
-WeightCodes RoundWeights(const Shape& shape, std::span<const float> w,
-                                         const LayerPrecision& precision) {
+WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision) {
   if (precision.codebook == Codebook::kUniform) {
     return UniformWeights(shape, w, precision.bits, precision.scale, WeightClip::kMse);
   }
@@ -126,8 +130,8 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w,
   return SyqWeights(shape, precision.codebook, precision.scale, std::move(codes), alphas);
 }
 
-void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat, std::span<const double> mean,
-                 std::span<const double> mean_hat, std::span<float> bias) {
+void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,
+                 std::span<const double> mean, std::span<const double> mean_hat, std::span<float> bias) {
   // Σ W·E[x] − Σ Ŵ·E[x̂]  =  Σ (W − Ŵ)·E[x̂]  +  Σ (W − 0)·(E[x] − E[x̂])
   std::vector<double> drift(mean.begin(), mean.end());
   for (size_t c = 0; c < drift.size(); ++c) drift[c] -= mean_hat[c];
@@ -144,10 +148,11 @@ absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
   Graph lowered = graph.Clone();
   Lowering lowering(lowered, calibration, precision, options, progress);
   const std::vector<TensorView> inputs = {images.View()};
-  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
-                            FloatExecutor(lowered, pool, /*snap_to_grids=*/true).Run(inputs, [&](ValueId id, Tensor& value) {
-                              lowering.OnValue(id, value);
-                            }));
+  BITSTAGE_ASSIGN_OR_RETURN(
+      const std::vector<Tensor> outputs,
+      FloatExecutor(lowered, pool, /*snap_to_grids=*/true).Run(inputs, [&](ValueId id, Tensor& value) {
+        lowering.OnValue(id, value);
+      }));
   BITSTAGE_RETURN_IF_ERROR(lowering.Finish());
   return lowered;
 }

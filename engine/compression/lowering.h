@@ -1,8 +1,8 @@
 // Lowering: from an optimized float graph with grids to the low-bit graph, layer by layer in execution order.
 //
 // Each layer is quantized against the inputs that the layers before it, already quantized, really produce: the second
-// moments for GPTQ are those of the served activations, and the bias correction closes the gap between the float layer's
-// mean output and the quantized one's (accuracy.md §3b; the analytic form, padding ignored):
+// moments for GPTQ are those of the served activations, and the bias correction closes the gap between the float
+// layer's mean output and the quantized one's (accuracy.md §3b; the analytic form, padding ignored):
 //     b[o] += Σ W[o,i,k]·E[x_i] − Σ Ŵ[o,i,k]·E[x̂_i]
 #pragma once
 
@@ -33,8 +33,8 @@ struct LoweringOptions {
 // Indices into Graph::nodes of the nodes with weights, in order.
 std::vector<size_t> WeightedNodes(const Graph& graph);
 
-// `precision` has one entry a weighted node. `images`: as for Calibrate, whose result `calibration` is of the same graph.
-// progress(done, total) counts layers.
+// `precision` has one entry a weighted node. `images`: as for Calibrate, whose result `calibration` is of the same
+// graph. progress(done, total) counts layers.
 absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
                             const std::vector<LayerPrecision>& precision, const Tensor& images,
                             const LoweringOptions& options, ThreadPool* pool,
@@ -44,7 +44,7 @@ absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
 WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision);
 
 // Adds the correction above to `bias`; the means are by input channel, E[x] and E[x̂].
-void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat, std::span<const double> mean,
-                 std::span<const double> mean_hat, std::span<float> bias);
+void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,
+                 std::span<const double> mean, std::span<const double> mean_hat, std::span<float> bias);
 
 }  // namespace bitstage

@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kPatchBlock = 512;
 
 // Writes the K values of the patch of output position (y, x).
-void GatherPatch(const LayerGeometry& layer, const float* image, int64_t height, int64_t width, int64_t group, int64_t y,
-                 int64_t x, float* to) {
+void GatherPatch(const LayerGeometry& layer, const float* image, int64_t height, int64_t width, int64_t group,
+                 int64_t y, int64_t x, float* to) {
   const Window& w = layer.window;
   const float* plane = image + group * layer.group_inputs() * height * width;
   for (int64_t c = 0; c < layer.group_inputs(); ++c, plane += height * width) {

@@ -13,7 +13,7 @@ namespace bitstage {
 // The geometry of one weighted layer as a matrix product: outputs/groups rows of K = I/groups · KH · KW weights.
 struct LayerGeometry {
   int64_t outputs = 0;
-  int64_t inputs = 0;      // channels of the input
+  int64_t inputs = 0;  // channels of the input
   int64_t groups = 1;
   Window window;
   bool transposed = false;

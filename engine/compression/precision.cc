@@ -58,8 +58,8 @@ std::vector<LayerOptions> OptionsOf(const std::vector<LayerMenu>& menus) {
     LayerOptions& options = layers.emplace_back();
     for (size_t i = 0; i < menu.noise.size(); ++i) {
       const double bits = kMinBits + static_cast<double>(i);
-      options.push_back({static_cast<double>(menu.weights) * bits + static_cast<double>(menu.outputs) * kBitsOfScale,
-                         menu.noise[i]});
+      options.push_back(
+          {static_cast<double>(menu.weights) * bits + static_cast<double>(menu.outputs) * kBitsOfScale, menu.noise[i]});
     }
   }
   return layers;
@@ -78,10 +78,9 @@ std::vector<LayerPrecision> PrecisionOf(const Allocation& allocation) {
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
                                                     const Tensor& images, ThreadPool* pool,
                                                     const std::function<void(int64_t, int64_t)>& progress) {
-  BITSTAGE_ASSIGN_OR_RETURN(
-      const std::vector<std::vector<double>> noise,
-      MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages), {kMeasuredLow, kMeasuredHigh},
-                           pool, progress));
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> noise,
+                            MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages),
+                                                 {kMeasuredLow, kMeasuredHigh}, pool, progress));
   const double margin = std::max(MeanMargin(calibration.features), 1e-12);
   std::vector<LayerMenu> menus;
   const std::vector<size_t> nodes = WeightedNodes(graph);

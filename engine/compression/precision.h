@@ -3,8 +3,9 @@
 // Adaptive (arXiv 1712.01048; methods.md §3): the noise that a layer's rounding adds to the feature vector is measured
 // with that layer alone quantized, and widths are allotted so that the sum over layers stays within the budget at the
 // least size. Where the paper extrapolates e^{−αb} from 8 bits, widths of 3 and 5 bits are measured here and the others
-// follow the line through their logarithms; where it rounds a closed form, the allocation over whole bits is exact on the
-// convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (accuracy.md §3: it hardly matters).
+// follow the line through their logarithms; where it rounds a closed form, the allocation over whole bits is exact on
+// the convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (accuracy.md §3: it hardly
+// matters).
 #pragma once
 
 #include <functional>
@@ -22,8 +23,8 @@ namespace bitstage {
 // What an adaptive allocation chooses from.
 struct LayerMenu {
   int64_t weights = 0;
-  int64_t outputs = 0;                 // scales to be stored
-  std::vector<double> noise;           // mean ‖r_z‖² / mean ‖r*‖² at kMinBits, kMinBits + 1, … kMaxBits
+  int64_t outputs = 0;        // scales to be stored
+  std::vector<double> noise;  // mean ‖r_z‖² / mean ‖r*‖² at kMinBits, kMinBits + 1, … kMaxBits
 };
 
 inline constexpr int kMinBits = 2;

@@ -47,10 +47,14 @@ absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text) {
     if (parts[1] != "binary" && parts[1] != "ternary") return Refuse("weights", text, kWeightForms);
     recipe.codebook = parts[1] == "binary" ? Codebook::kBinary : Codebook::kTernary;
     if (parts.size() == 3) {
-      if (parts[2] == "pixel") recipe.scale = ScaleKind::kPixel;
-      else if (parts[2] == "row") recipe.scale = ScaleKind::kRow;
-      else if (parts[2] == "layer") recipe.scale = ScaleKind::kLayer;
-      else return Refuse("weights", text, kWeightForms);
+      if (parts[2] == "pixel")
+        recipe.scale = ScaleKind::kPixel;
+      else if (parts[2] == "row")
+        recipe.scale = ScaleKind::kRow;
+      else if (parts[2] == "layer")
+        recipe.scale = ScaleKind::kLayer;
+      else
+        return Refuse("weights", text, kWeightForms);
     }
     return recipe;
   }
@@ -154,7 +158,9 @@ std::string Describe(const Recipe& recipe) {
   }
   const ActivationRecipe& a = recipe.activations;
   absl::StrAppend(&text, ", activations ",
-                  a.method == ActivationMethod::kUniform ? "uniform:" : a.method == ActivationMethod::kDqa ? "dqa:" : "dqa-paper:",
+                  a.method == ActivationMethod::kUniform ? "uniform:"
+                  : a.method == ActivationMethod::kDqa   ? "dqa:"
+                                                         : "dqa-paper:",
                   a.bits);
   if (a.method != ActivationMethod::kUniform) absl::StrAppend(&text, "+", a.extra_bits, " r=", a.important_share);
   if (recipe.second_order_rounding) absl::StrAppend(&text, ", GPTQ");

@@ -25,8 +25,8 @@ enum class WeightMethod : uint8_t { kAdaptive, kUniform, kSyq };
 
 struct WeightRecipe {
   WeightMethod method = WeightMethod::kAdaptive;
-  int bits = 4;                                  // kUniform
-  Codebook codebook = Codebook::kTernary;        // kSyq
+  int bits = 4;                            // kUniform
+  Codebook codebook = Codebook::kTernary;  // kSyq
   ScaleKind scale = ScaleKind::kChannel;
 };
 
@@ -34,9 +34,9 @@ enum class ActivationMethod : uint8_t { kUniform, kDqa, kDqaPaper };
 
 struct ActivationRecipe {
   ActivationMethod method = ActivationMethod::kUniform;
-  int bits = 8;                                  // n
-  int extra_bits = 0;                            // m
-  double important_share = 0.5;                  // r: the share of channels that get the extra bits
+  int bits = 8;                  // n
+  int extra_bits = 0;            // m
+  double important_share = 0.5;  // r: the share of channels that get the extra bits
 };
 
 enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints };
@@ -52,11 +52,11 @@ struct Budget {
 struct Recipe {
   WeightRecipe weights;
   ActivationRecipe activations;
-  std::optional<Budget> budget;                  // absent: the default noise
-  bool second_order_rounding = true;             // GPTQ (arXiv 2210.17323)
+  std::optional<Budget> budget;       // absent: the default noise
+  bool second_order_rounding = true;  // GPTQ (arXiv 2210.17323)
   bool bias_correction = true;
   int calibration_images = 100;
-  uint64_t seed = 1;                             // which images calibrate, where a set has more
+  uint64_t seed = 1;  // which images calibrate, where a set has more
 };
 
 absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text);

@@ -1,8 +1,9 @@
 // Graph: a network as values, constants and nodes in execution order. One graph describes ONE image (see Shape).
 //
-// The same type serves all stages of a model's life: as imported (float constants), after the passes (batch norm folded,
-// clamps and residuals fused), and quantized (values carry a Grid, constants carry WeightCodes). What a graph computes
-// is defined by it alone, so fusion decisions that change rounding are taken before a model is written, never at load.
+// The same type serves all stages of a model's life: as imported (float constants), after the passes (batch norm
+// folded, clamps and residuals fused), and quantized (values carry a Grid, constants carry WeightCodes). What a graph
+// computes is defined by it alone, so fusion decisions that change rounding are taken before a model is written, never
+// at load.
 //
 // Value type: copying copies constants. Concurrent reads are fine.
 #pragma once
@@ -22,10 +23,10 @@ namespace bitstage {
 
 struct Value {
   std::string name;
-  Shape shape;                              // per image
+  Shape shape;  // per image
   DataType type = DataType::kFloat32;
-  std::optional<Grid> grid;                 // present: the engine holds this value as u8 codes, channel = axis 0
-                                            // (the last axis of a rank-1 value)
+  std::optional<Grid> grid;  // present: the engine holds this value as u8 codes, channel = axis 0
+                             // (the last axis of a rank-1 value)
 };
 
 // Exactly one of `values` (float32) and `codes` is present.
@@ -48,7 +49,7 @@ struct Node {
 struct Graph {
   std::vector<Value> values;
   std::vector<Constant> constants;
-  std::vector<Node> nodes;                  // every input is a graph input or an earlier node's output
+  std::vector<Node> nodes;  // every input is a graph input or an earlier node's output
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
 
@@ -75,7 +76,8 @@ ConstantId BiasOf(const Op& op);
 // Multiply-accumulates of one image (Conv, ConvTranspose, FullyConnected; 0 for the rest).
 int64_t MacsOf(const Graph& graph, const Node& node);
 
-// The shape a node's output has, from its inputs' shapes. INVALID_ARGUMENT naming the node, what was expected and found.
+// The shape a node's output has, from its inputs' shapes. INVALID_ARGUMENT naming the node, what was expected and
+// found.
 absl::StatusOr<Shape> InferShape(const Graph& graph, const Node& node);
 
 // The one door for graphs from outside: ids in range, order, single assignment, every shape equal to the inferred one,

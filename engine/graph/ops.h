@@ -22,11 +22,11 @@ inline constexpr ConstantId kNoConstant = -1;
 // A sliding window over H x W. Output extent = floor((in + before + after − dilation·(kernel−1) − 1) / stride) + 1,
 // or ceil with `ceil_mode` (pooling only; a window that would start in the padding after the image is dropped).
 struct Window {
-  std::array<int64_t, 2> kernel = {1, 1};     // height, width
+  std::array<int64_t, 2> kernel = {1, 1};  // height, width
   std::array<int64_t, 2> stride = {1, 1};
   std::array<int64_t, 2> dilation = {1, 1};
-  std::array<int64_t, 2> pad_before = {0, 0}; // top, left
-  std::array<int64_t, 2> pad_after = {0, 0};  // bottom, right
+  std::array<int64_t, 2> pad_before = {0, 0};  // top, left
+  std::array<int64_t, 2> pad_after = {0, 0};   // bottom, right
   bool ceil_mode = false;
 
   friend bool operator==(const Window&, const Window&) = default;
@@ -106,7 +106,7 @@ enum class PoolKind : uint8_t { kMax, kAverage };
 struct Pool {
   PoolKind kind = PoolKind::kMax;
   Window window;
-  bool count_include_pad = false;    // kAverage only
+  bool count_include_pad = false;  // kAverage only
 };
 
 // Mean over H and W of C x H x W; C x 1 x 1 or, without keep_dims, C.
@@ -119,12 +119,12 @@ struct Reshape {
 };
 
 struct Transpose {
-  std::vector<int> permutation;      // output axis i is input axis permutation[i]
+  std::vector<int> permutation;  // output axis i is input axis permutation[i]
 };
 
 // Constant padding; entries may not be negative.
 struct Pad {
-  std::vector<int64_t> before;       // one entry an axis
+  std::vector<int64_t> before;  // one entry an axis
   std::vector<int64_t> after;
   float value = 0;
 };
@@ -133,12 +133,12 @@ struct Pad {
 struct Slice {
   std::vector<int64_t> begin;
   std::vector<int64_t> step;
-  std::vector<int64_t> extent;       // of the output
+  std::vector<int64_t> extent;  // of the output
 };
 
 enum class ResizeMode : uint8_t { kNearest, kLinear };
 enum class ResizeCoordinates : uint8_t { kHalfPixel, kPytorchHalfPixel, kAlignCorners, kAsymmetric };
-enum class ResizeRounding : uint8_t { kRoundPreferFloor, kRoundPreferCeil, kFloor, kCeil };   // kNearest only
+enum class ResizeRounding : uint8_t { kRoundPreferFloor, kRoundPreferCeil, kFloor, kCeil };  // kNearest only
 
 // C x H x W to C x height x width. scale_*: output/input ratio as the source stated it (it enters the coordinates).
 struct Resize {
@@ -165,7 +165,7 @@ struct ArgMax {
 // What a QuantizeLinear + DequantizeLinear pair does to an activation:
 // y = (clamp(rint(x/step[c]) + zero_point, low, high) − zero_point) · step[c]
 struct FakeQuantize {
-  std::vector<float> step;           // 1 or C entries
+  std::vector<float> step;  // 1 or C entries
   int zero_point = 0;
   int low = 0;
   int high = 255;

@@ -80,8 +80,9 @@ absl::Status Validate(const Grid& grid, int64_t channels) {
   for (size_t i = 0; i < coded; ++i) {
     const auto c = static_cast<int64_t>(i);
     if (grid.BitsOf(c) < 1 || grid.BitsOf(c) + grid.ShiftOf(c) > 8) {
-      return absl::InvalidArgumentError(absl::StrCat("grid of channel ", i, " has ", grid.BitsOf(c), " bits shifted by ",
-                                                     grid.ShiftOf(c), ", expected at least 1 bit and at most 8 in all"));
+      return absl::InvalidArgumentError(absl::StrCat("grid of channel ", i, " has ", grid.BitsOf(c),
+                                                     " bits shifted by ", grid.ShiftOf(c),
+                                                     ", expected at least 1 bit and at most 8 in all"));
     }
   }
   return absl::OkStatus();

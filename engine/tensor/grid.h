@@ -33,9 +33,15 @@ struct Grid {
   std::vector<uint8_t> bits = {8};
   std::vector<uint8_t> shift = {0};
 
-  [[nodiscard]] float StepOf(int64_t channel) const { return step.size() == 1 ? step[0] : step[static_cast<size_t>(channel)]; }
-  [[nodiscard]] int BitsOf(int64_t channel) const { return bits.size() == 1 ? bits[0] : bits[static_cast<size_t>(channel)]; }
-  [[nodiscard]] int ShiftOf(int64_t channel) const { return shift.size() == 1 ? shift[0] : shift[static_cast<size_t>(channel)]; }
+  [[nodiscard]] float StepOf(int64_t channel) const {
+    return step.size() == 1 ? step[0] : step[static_cast<size_t>(channel)];
+  }
+  [[nodiscard]] int BitsOf(int64_t channel) const {
+    return bits.size() == 1 ? bits[0] : bits[static_cast<size_t>(channel)];
+  }
+  [[nodiscard]] int ShiftOf(int64_t channel) const {
+    return shift.size() == 1 ? shift[0] : shift[static_cast<size_t>(channel)];
+  }
   [[nodiscard]] int MaxSymbol(int64_t channel) const { return (1 << BitsOf(channel)) - 1; }
   [[nodiscard]] bool HasStepPerChannel() const { return step.size() > 1; }
 
@@ -53,8 +59,9 @@ struct Grid {
   friend bool operator==(const Grid&, const Grid&) = default;
 };
 
-// What Grid::Symbol, Grid::Code and Grid::Real do, for many values of one channel at once: each value is replaced by the
-// real number its code stands for, or its code is written to `codes` every `stride` bytes. Equal to the functions above.
+// What Grid::Symbol, Grid::Code and Grid::Real do, for many values of one channel at once: each value is replaced by
+// the real number its code stands for, or its code is written to `codes` every `stride` bytes. Equal to the functions
+// above.
 void SnapToGrid(const Grid& grid, int64_t channel, std::span<float> values);
 void EncodeToGrid(const Grid& grid, int64_t channel, std::span<const float> values, uint8_t* codes, int64_t stride);
 

@@ -91,7 +91,8 @@ absl::Status Validate(const WeightCodes& w) {
   const int magnitude = w.MaxMagnitude();
   for (const int8_t code : w.codes) {
     if (std::abs(static_cast<int>(code)) > magnitude || (w.codebook == Codebook::kBinary && code == 0)) {
-      return refuse("code ", static_cast<int>(code), " is not in the ", Name(w.codebook), " codebook of ", w.bits, " bits");
+      return refuse("code ", static_cast<int>(code), " is not in the ", Name(w.codebook), " codebook of ", w.bits,
+                    " bits");
     }
   }
   return absl::OkStatus();

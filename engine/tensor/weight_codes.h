@@ -24,20 +24,22 @@ namespace bitstage {
 enum class Codebook : uint8_t { kBinary, kTernary, kUniform };
 enum class ScaleKind : uint8_t { kLayer, kChannel, kRow, kPixel };
 
-absl::string_view Name(Codebook codebook);   // "binary", "ternary", "uniform"
-absl::string_view Name(ScaleKind kind);      // "layer", "channel", "row", "pixel"
+absl::string_view Name(Codebook codebook);  // "binary", "ternary", "uniform"
+absl::string_view Name(ScaleKind kind);     // "layer", "channel", "row", "pixel"
 
 struct WeightCodes {
-  Shape shape;                     // O x I/groups x KH x KW, or O x I of a fully connected layer
+  Shape shape;  // O x I/groups x KH x KW, or O x I of a fully connected layer
   Codebook codebook = Codebook::kUniform;
-  int bits = 8;                    // width of a uniform code; 1 for binary, 2 for ternary
+  int bits = 8;  // width of a uniform code; 1 for binary, 2 for ternary
   ScaleKind kind = ScaleKind::kChannel;
-  std::vector<int8_t> codes;       // row-major, as `shape`
-  std::vector<float> scale;        // 1 or O entries, positive
-  std::vector<uint8_t> alpha;      // KH entries (row), KH·KW entries (pixel), else empty
+  std::vector<int8_t> codes;   // row-major, as `shape`
+  std::vector<float> scale;    // 1 or O entries, positive
+  std::vector<uint8_t> alpha;  // KH entries (row), KH·KW entries (pixel), else empty
 
   [[nodiscard]] int MaxMagnitude() const { return codebook == Codebook::kUniform ? (1 << (bits - 1)) - 1 : 1; }
-  [[nodiscard]] float ScaleOf(int64_t output) const { return scale.size() == 1 ? scale[0] : scale[static_cast<size_t>(output)]; }
+  [[nodiscard]] float ScaleOf(int64_t output) const {
+    return scale.size() == 1 ? scale[0] : scale[static_cast<size_t>(output)];
+  }
   // alpha of the kernel position (y, x); 1 where the kind has none.
   [[nodiscard]] int AlphaOf(int64_t y, int64_t x) const;
   // alpha · code for every weight, row-major: what kernels multiply.

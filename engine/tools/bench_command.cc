@@ -13,7 +13,7 @@
 #include "engine/tools/command.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
-#include "engine/tools/table.h"
+#include "engine/base/table.h"
 
 namespace bitstage {
 namespace {

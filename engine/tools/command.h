@@ -23,7 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "engine/tools/flags.h"
+#include "engine/base/flags.h"
 
 namespace bitstage {
 

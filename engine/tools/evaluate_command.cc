@@ -35,8 +35,7 @@ struct Candidate {
   IouCounts iou{};
 
   absl::StatusOr<Tensor> Predict(const Dataset& data, std::span<const int64_t> indices, ThreadPool* pool) {
-    BITSTAGE_ASSIGN_OR_RETURN(const Tensor images,
-                              LoadBatch(data, indices, *predictor.model().preprocessing, pool));
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, LoadBatch(data, indices, *predictor.model().preprocessing, pool));
     const auto start = std::chrono::steady_clock::now();
     absl::StatusOr<Tensor> outputs = predictor.Run(images);
     time += std::chrono::steady_clock::now() - start;
@@ -47,7 +46,8 @@ struct Candidate {
 absl::StatusOr<Candidate> Open(const std::string& path, ThreadPool* pool) {
   BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(path));
   if (!model.preprocessing) {
-    return absl::FailedPreconditionError(absl::StrCat(path, ": declares no preprocessing, so images cannot be fed to it"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": declares no preprocessing, so images cannot be fed to it"));
   }
   BITSTAGE_ASSIGN_OR_RETURN(Predictor predictor, Predictor::Create(std::move(model), pool));
   return Candidate{.predictor = std::move(predictor)};
@@ -104,7 +104,9 @@ class Evaluation {
 
   [[nodiscard]] const PairedCounts& paired() const { return paired_; }
   [[nodiscard]] bool is_segmentation() const { return pixels_ > 0; }
-  [[nodiscard]] double PixelAgreement() const { return static_cast<double>(agreeing_pixels_) / static_cast<double>(pixels_); }
+  [[nodiscard]] double PixelAgreement() const {
+    return static_cast<double>(agreeing_pixels_) / static_cast<double>(pixels_);
+  }
   [[nodiscard]] double Iou(const Candidate& candidate) const {
     return class_map_ ? candidate.iou.Iou(class_map_->label).value_or(0) : candidate.iou.MeanIou();
   }
@@ -125,17 +127,18 @@ class Evaluation {
       if (label) against->classification.Add(logits(*others, n), *label, other_offset);
       const int reference = TopOutput(logits(*others, n)) - other_offset;
       const int found = TopOutput(logits(outputs, n)) - offset;
-      if (label) paired_.Add(reference, found, *label);
-      else paired_.Add(reference, found);
+      if (label)
+        paired_.Add(reference, found, *label);
+      else
+        paired_.Add(reference, found);
     }
     return absl::OkStatus();
   }
 
-  absl::Status AddMaps(Candidate& candidate, Candidate* against, std::span<const int64_t> indices, const Tensor& outputs,
-                       const std::optional<Tensor>& others) {
-    BITSTAGE_ASSIGN_OR_RETURN(
-        const Tensor truths,
-        LoadLabelMapBatch(data_, indices, *candidate.predictor.model().preprocessing, pool_));
+  absl::Status AddMaps(Candidate& candidate, Candidate* against, std::span<const int64_t> indices,
+                       const Tensor& outputs, const std::optional<Tensor>& others) {
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor truths,
+                              LoadLabelMapBatch(data_, indices, *candidate.predictor.model().preprocessing, pool_));
     const auto pixels = static_cast<size_t>(truths.shape().elements() / truths.shape()[0]);
     for (size_t n = 0; n < indices.size(); ++n) {
       std::vector<uint8_t> truth(truths.Span<uint8_t>().begin() + static_cast<int64_t>(n * pixels),
@@ -151,8 +154,8 @@ class Evaluation {
         Relabel(other, OnlyClass(class_map_->predicted, class_map_->label));
       }
       if (!candidate.iou.Add(truth, map) || (others && !against->iou.Add(truth, other))) {
-        return absl::InvalidArgumentError(absl::StrCat("the model's maps have ", map.size(),
-                                                       " pixels, its input has ", truth.size()));
+        return absl::InvalidArgumentError(
+            absl::StrCat("the model's maps have ", map.size(), " pixels, its input has ", truth.size()));
       }
       pixels_ += static_cast<int64_t>(map.size());
       for (size_t i = 0; i < other.size(); ++i) agreeing_pixels_ += map[i] == other[i];
@@ -243,8 +246,10 @@ absl::Status RunEvaluate(const Arguments& arguments, Console& console) {
   console.out << arguments.positional()[0] << " on " << indices.size() << " of " << data.Description() << '\n';
   Json json;
   json["images"] = indices.size();
-  if (evaluation.is_segmentation()) ReportMaps(candidate, against, evaluation, console, json);
-  else ReportClasses(candidate, against, evaluation.paired(), console, json);
+  if (evaluation.is_segmentation())
+    ReportMaps(candidate, against, evaluation, console, json);
+  else
+    ReportClasses(candidate, against, evaluation.paired(), console, json);
   console.out << "  speed      " << absl::StrFormat("%.1f images/s", rate) << " (the network alone, " << pool.threads()
               << " threads)\n";
   json["images_per_second"] = rate;
@@ -258,14 +263,19 @@ Command EvaluateCommand() {
   return {.name = "evaluate",
           .synopsis = "MODEL --data PATH [--labels FILE] [--against OTHER] [--limit N]",
           .summary = "Measure a model on labelled images, alone or against another on the same images.",
-          .details = "MODEL and OTHER are .bitstage or ONNX files that declare their preprocessing.\n"
-                     "PATH is a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images.",
+          .details =
+              "MODEL and OTHER are .bitstage or ONNX files that declare their preprocessing.\n"
+              "PATH is a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images.",
           .flags = {{.name = "data", .value = "PATH", .help = "the images", .required = true},
-                    {.name = "labels", .value = "FILE", .help = "a CSV file: name, class (found beside the images otherwise)"},
+                    {.name = "labels",
+                     .value = "FILE",
+                     .help = "a CSV file: name, class (found beside the images otherwise)"},
                     {.name = "against", .value = "OTHER", .help = "the model to compare with"},
                     {.name = "limit", .value = "N", .help = "at most so many images"},
                     {.name = "skip", .value = "N", .help = "leave out the first N images"},
-                    {.name = "class-map", .value = "P:T", .help = "segmentation: IoU of class T alone, which the network calls P"},
+                    {.name = "class-map",
+                     .value = "P:T",
+                     .help = "segmentation: IoU of class T alone, which the network calls P"},
                     {.name = "json", .help = "print one JSON object as the last line"}},
           .min_positional = 1,
           .max_positional = 1,

@@ -10,7 +10,7 @@
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
 #include "engine/tools/model_summary.h"
-#include "engine/tools/table.h"
+#include "engine/base/table.h"
 
 namespace bitstage {
 namespace {

@@ -111,10 +111,10 @@ absl::Status RunQuantize(const Arguments& arguments, Console& console) {
   ThreadPool pool(AvailableCpus());
   BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, CalibrationImages(arguments, recipe, model, &pool));
   PhaseBars bars;
-  BITSTAGE_ASSIGN_OR_RETURN(
-      Model quantized, Compress(model, images, recipe, &pool, [&](const std::string& phase, int64_t done, int64_t total) {
-        bars.Show(phase, done, total);
-      }));
+  BITSTAGE_ASSIGN_OR_RETURN(Model quantized, Compress(model, images, recipe, &pool,
+                                                      [&](const std::string& phase, int64_t done, int64_t total) {
+                                                        bars.Show(phase, done, total);
+                                                      }));
   quantized.provenance.command = absl::StrCat("quantize ", arguments.recorded());
   quantized.provenance.tool_version = std::string(ToolVersion());
   const std::string output = arguments.Get("output");
@@ -143,7 +143,10 @@ Command QuantizeCommand() {
               "--budget       of adaptive weights: '4.5 bits', '300 KB', '1.2 MB', '-0.5 points', 'noise 0.05'\n"
               "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
               "A recipe file is a JSON object of the same names; flags win over it.",
-          .flags = {{.name = "calibration", .value = "PATH", .help = "images that show what activations look like", .required = true},
+          .flags = {{.name = "calibration",
+                     .value = "PATH",
+                     .help = "images that show what activations look like",
+                     .required = true},
                     {.name = "calibration-begin", .value = "N", .help = "take them from the N-th image on (0)"},
                     {.name = "calibration-end", .value = "N", .help = "… up to before the N-th"},
                     {.name = "weights", .value = "HOW", .help = "how weights are coded"},

@@ -51,7 +51,8 @@ TEST(AssignGrids, ConcatenationSharesStepAndZeroPointSoThatCodesAreMoved) {
   const ValueId pooled = b.Add(Pool{.kind = PoolKind::kMax, .window = {.kernel = {2, 2}, .stride = {2, 2}}}, {both});
   const ValueId mid = b.Add(WithRelu(b.MakeConv({8, 3, 3}, 4, 1, 1, 0)), {pooled});
   const Graph original = b.Finish({b.Add(b.MakeConv({4, 3, 3}, 4, 1, 1, 0), {mid})});
-  for (const ActivationMethod method : {ActivationMethod::kUniform, ActivationMethod::kDqa, ActivationMethod::kDqaPaper}) {
+  for (const ActivationMethod method :
+       {ActivationMethod::kUniform, ActivationMethod::kDqa, ActivationMethod::kDqaPaper}) {
     const Graph graph = AssignedGraph(original.Clone(), {.method = method, .bits = 4, .extra_bits = 2});
     const Grid& joined = *graph.value(both).grid;
     EXPECT_EQ(joined, *graph.value(pooled).grid);

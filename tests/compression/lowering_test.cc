@@ -49,7 +49,8 @@ Fixture MakeFixture(const ActivationRecipe& activations) {
 }
 
 double NoiseOf(const Fixture& f, int bits, const LoweringOptions& options) {
-  const std::vector<LayerPrecision> precision(WeightedNodes(f.graph).size(), {Codebook::kUniform, bits, ScaleKind::kChannel});
+  const std::vector<LayerPrecision> precision(WeightedNodes(f.graph).size(),
+                                              {Codebook::kUniform, bits, ScaleKind::kChannel});
   const auto lowered = Lower(f.graph, f.calibration, precision, f.images, options, nullptr, {});
   EXPECT_TRUE(lowered.ok()) << lowered.status();
   EXPECT_TRUE(Validate(*lowered).ok()) << Validate(*lowered);
@@ -87,9 +88,11 @@ TEST(Lower, MoreBitsAndEachCorrectionBringTheOutputNearer) {
 }
 
 TEST(Lower, TheLiteralGridWithAStepPerChannelIsFoldedIntoTheWeights) {
-  const Fixture f = MakeFixture({.method = ActivationMethod::kDqaPaper, .bits = 5, .extra_bits = 3, .important_share = 1});
+  const Fixture f =
+      MakeFixture({.method = ActivationMethod::kDqaPaper, .bits = 5, .extra_bits = 3, .important_share = 1});
   ASSERT_TRUE(f.graph.value(f.graph.nodes[0].output).grid->HasStepPerChannel());
-  const double signal = MeanSquaredDistance(f.calibration.features, Tensor(DataType::kFloat32, f.calibration.features.shape()));
+  const double signal =
+      MeanSquaredDistance(f.calibration.features, Tensor(DataType::kFloat32, f.calibration.features.shape()));
   EXPECT_LT(NoiseOf(f, 8, {true, true}), signal / 100) << "a missing fold would leave noise as large as the signal";
 }
 

@@ -20,9 +20,9 @@ std::optional<std::string> SharedPath(const std::string& relative);
 
 }  // namespace bitstage
 
-#define BITSTAGE_SHARED_OR_SKIP(relative)                                                                         \
-  ({                                                                                                              \
-    const std::optional<std::string> bitstage_path = ::bitstage::SharedPath(relative);                            \
-    if (!bitstage_path) GTEST_SKIP() << "SKIPPED FOR LACK OF DATA: " << (relative) << " (set BITSTAGE_SHARED)";   \
-    *bitstage_path;                                                                                               \
+#define BITSTAGE_SHARED_OR_SKIP(relative)                                                                       \
+  ({                                                                                                            \
+    const std::optional<std::string> bitstage_path = ::bitstage::SharedPath(relative);                          \
+    if (!bitstage_path) GTEST_SKIP() << "SKIPPED FOR LACK OF DATA: " << (relative) << " (set BITSTAGE_SHARED)"; \
+    *bitstage_path;                                                                                             \
   })

@@ -1,4 +1,4 @@
-#include "engine/tools/table.h"
+#include "engine/base/table.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "engine/tools/flags.h"
+#include "engine/base/flags.h"
 
 #include <cmath>
 #include <utility>

@@ -1,4 +1,4 @@
-#include "engine/tools/flags.h"
+#include "engine/base/flags.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
