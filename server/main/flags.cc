@@ -52,6 +52,9 @@ const std::vector<Flag>& Flags() {
       {"queue-bytes", "N", Number{&ServerFlags::queue_bytes, 1, std::numeric_limits<int64_t>::max()},
        "bytes of the requests of one model that may wait"},
       {"max-message-bytes", "N", Number{&ServerFlags::max_message_bytes, 1024, kMaxInt}, "largest request"},
+      {"stage", "", &ServerFlags::stage,
+       "serve later stages of pipelines (bitstage-model partition) to the stages before"},
+      {"next-stage", "HOST:PORT", &ServerFlags::next_stage, "where the stages behind those of this server are served"},
       {"drain-delay-ms", "N", Number{&ServerFlags::drain_delay_ms, 0, kMaxInt},
        "after SIGTERM: serve on for so long while saying \"not ready\", so that load balancers turn away first"},
       {"shutdown-grace-ms", "N", Number{&ServerFlags::shutdown_grace_ms, 0, kMaxInt},
@@ -75,6 +78,14 @@ absl::Status Set(const Flag& flag, absl::string_view text, ServerFlags& flags) {
   }
   flags.*number.member = value;
   return absl::OkStatus();
+}
+
+// HOST:PORT, where the host may be an IPv6 address in brackets.
+bool IsAddress(absl::string_view text) {
+  const size_t colon = text.rfind(':');
+  int64_t port = 0;
+  return colon != absl::string_view::npos && colon > 0 && absl::SimpleAtoi(text.substr(colon + 1), &port) && port > 0 &&
+         port <= kMaxPort;
 }
 
 std::string DefaultText(const Flag& flag) {
@@ -114,6 +125,9 @@ absl::StatusOr<ServerFlags> ParseFlags(std::span<const char* const> arguments) {
   }
   if (flags.model_repository.empty() && !flags.help && !flags.version) {
     return absl::InvalidArgumentError("--model-repository DIR is required; see --help");
+  }
+  if (!flags.next_stage.empty() && !IsAddress(flags.next_stage)) {
+    return absl::InvalidArgumentError(absl::StrCat("--next-stage takes HOST:PORT, not \"", flags.next_stage, "\""));
   }
   return flags;
 }

@@ -20,6 +20,8 @@ struct ServerFlags {
   int64_t queue_size = 256;
   int64_t queue_bytes = int64_t{256} << 20;
   int64_t max_message_bytes = int64_t{32} << 20;
+  bool stage = false;
+  std::string next_stage = "";  // HOST:PORT
   int64_t drain_delay_ms = 0;
   int64_t shutdown_grace_ms = 20000;
   bool help = false;

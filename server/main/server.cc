@@ -1,6 +1,7 @@
 #include "server/main/server.h"
 
 #include <future>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,9 @@
 #include "server/main/version.h"
 #include "server/observability/metrics.h"
 #include "server/observability/text.h"
+#include "server/pipeline/keepalive.h"
+#include "server/pipeline/stage_service.h"
+#include "server/pipeline/topology.h"
 #include "server/repository/model_repository.h"
 #include "server/scheduling/scheduler.h"
 #include "server/services/health_board.h"
@@ -58,6 +62,8 @@ struct Server::Parts {
   HealthBoard health;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<ModelRepository> repository;
+  std::unique_ptr<Topology> topology;
+  std::unique_ptr<StageService> stage_service;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<InferenceService> inference;
   std::unique_ptr<HealthService> health_service;
@@ -65,7 +71,15 @@ struct Server::Parts {
   int grpc_port = 0;
   bool shut_down = false;
 
+  Mutex readiness_mutex;
+  bool loaded BITSTAGE_GUARDED_BY(readiness_mutex) = false;
+  std::set<std::string> ready_models BITSTAGE_GUARDED_BY(readiness_mutex);
+
   void OnModelEvent(const ModelEvent& event);
+  void OnNextStage(const std::string& model, const absl::Status& state);
+  void UpdateReadiness(const std::string& model);
+  void SetLoaded();
+  void UpdateServer() BITSTAGE_REQUIRES(readiness_mutex);
 };
 
 void Server::Parts::OnModelEvent(const ModelEvent& event) {
@@ -81,12 +95,48 @@ void Server::Parts::OnModelEvent(const ModelEvent& event) {
     }
     case Kind::kFailed: spdlog::error("{}", SafeMessage(event.status.message())); break;
     case Kind::kUnloaded:
+      topology->Remove(event.name, event.version);
       metrics->RemoveModel(event.name, event.version);
       spdlog::info("unloaded {} version {}", event.name, event.version);
       break;
   }
-  const bool serves = !repository->ReadyVersions(event.name).empty();
-  health.Set(event.name, serves ? Health::kServing : Health::kNotServing);
+  UpdateReadiness(event.name);
+}
+
+void Server::Parts::OnNextStage(const std::string& model, const absl::Status& state) {
+  if (state.ok()) {
+    spdlog::info("{}: the next stage is there", model);
+  } else {
+    spdlog::warn("{}: {}", model, SafeMessage(state.message()));
+    stage_service->EndStreams(model, SafeMessage(state.message()));
+  }
+  UpdateReadiness(model);
+}
+
+// A model is ready when it is loaded and all stages behind it can be reached; the server, when it has loaded what it
+// found and a model is ready.
+void Server::Parts::UpdateReadiness(const std::string& model) {
+  const MutexLock lock(readiness_mutex);
+  const bool ready = !repository->ReadyVersions(model).empty() && topology->IsComplete(model);
+  health.Set(model, ready ? Health::kServing : Health::kNotServing);
+  if (ready) {
+    ready_models.insert(model);
+  } else {
+    ready_models.erase(model);
+  }
+  UpdateServer();
+}
+
+void Server::Parts::SetLoaded() {
+  const MutexLock lock(readiness_mutex);
+  loaded = true;
+  UpdateServer();
+}
+
+void Server::Parts::UpdateServer() {
+  const Health server = loaded && !ready_models.empty() ? Health::kServing : Health::kNotServing;
+  health.Set(kInferenceServiceName, server);
+  health.Set("", server);
 }
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -110,19 +160,27 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerFlags& flags) 
   p->health.Set(kInferenceServiceName, Health::kNotServing);
   p->repository = std::make_unique<ModelRepository>(
       flags.model_repository,
-      [options = LoadOptions{.max_batch = flags.max_batch, .pool = p->pool.get()}](
-          const std::string& path, const std::string& name, int64_t version) {
-        return LoadServedModel(path, name, version, options);
+      [p, options = LoadOptions{.max_batch = flags.max_batch, .pool = p->pool.get()}](
+          const std::string& path, const std::string& name,
+          int64_t version) -> absl::StatusOr<std::shared_ptr<ServedModel>> {
+        BITSTAGE_ASSIGN_OR_RETURN(std::shared_ptr<ServedModel> model, LoadServedModel(path, name, version, options));
+        BITSTAGE_RETURN_IF_ERROR(p->topology->Admit(*model));
+        return model;
       },
       AvailableCpus(), [p](const ModelEvent& event) { p->OnModelEvent(event); });
+  const QueueLimits limits{.requests = flags.queue_size, .bytes = flags.queue_bytes};
+  p->topology = std::make_unique<Topology>(
+      Topology::Options{.next_stage = flags.next_stage, .takes_frames = flags.stage, .limits = limits}, p->clock,
+      *p->metrics, [p](const std::string& model, const absl::Status& state) { p->OnNextStage(model, state); });
   p->scheduler =
-      std::make_unique<Scheduler>(workers, QueueLimits{.requests = flags.queue_size, .bytes = flags.queue_bytes},
-                                  [p](absl::string_view lane, int64_t requests, int64_t bytes) {
-                                    p->metrics->ForModel(lane).SetQueue(requests, bytes);
-                                  });
+      std::make_unique<Scheduler>(workers, limits, [p](absl::string_view lane, int64_t requests, int64_t bytes) {
+        p->metrics->ForModel(lane).SetQueue(requests, bytes);
+      });
   p->inference = std::make_unique<InferenceService>(
-      ServiceContext{*p->repository, *p->scheduler, p->health, *p->metrics, p->clock, kVersion});
+      ServiceContext{*p->repository, *p->topology, *p->scheduler, p->health, *p->metrics, p->clock, kVersion});
   p->health_service = std::make_unique<HealthService>(p->health);
+  p->stage_service = std::make_unique<StageService>(
+      StageContext{*p->repository, *p->topology, *p->scheduler, *p->metrics, p->clock, flags.max_message_bytes});
 
   const std::string metrics_address = HostAndPort(flags.host, flags.metrics_port);
   BITSTAGE_ASSIGN_OR_RETURN(p->exposer, StartExposer(metrics_address, p->metrics));
@@ -139,6 +197,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerFlags& flags) 
   }
   builder.RegisterService(p->inference.get());
   builder.RegisterService(p->health_service.get());
+  if (flags.stage) {
+    builder.RegisterService(p->stage_service.get());
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingMilliseconds);
+  }
   p->grpc = builder.BuildAndStart();
   if (p->grpc == nullptr || p->grpc_port == 0) {
     return absl::UnavailableError(
@@ -165,9 +227,13 @@ absl::Status Server::LoadModels() {
     spdlog::error("not ready: none of the {} models serves", counts.failed);
     return absl::OkStatus();
   }
-  parts_->health.Set(kInferenceServiceName, Health::kServing);
-  parts_->health.Set("", Health::kServing);
-  spdlog::info("ready: {} models serve, {} do not", counts.ready, counts.failed);
+  parts_->SetLoaded();
+  if (parts_->health.IsServing("")) {
+    spdlog::info("ready: {} models serve, {} do not", counts.ready, counts.failed);
+  } else {
+    spdlog::info("not ready: {} models are loaded, {} are not; waiting for the next stage", counts.ready,
+                 counts.failed);
+  }
   return absl::OkStatus();
 }
 
@@ -177,11 +243,13 @@ void Server::Shutdown(std::chrono::milliseconds grace) {
   if (std::exchange(parts_->shut_down, true)) return;
   BeginDrain();
   parts_->health_service->EndWatches();
+  parts_->stage_service->Drain();
   // Shutdown sends GOAWAY and waits for the calls; were its own deadline to come, clients would see CANCELLED, so the
   // calls are ended before, with UNAVAILABLE.
   const auto deadline = std::chrono::system_clock::now() + grace + kAnswerTime;
   const std::future<void> done = std::async(std::launch::async, [this, deadline] { parts_->grpc->Shutdown(deadline); });
   if (done.wait_for(grace) == std::future_status::timeout) parts_->scheduler->Abort();
+  parts_->topology->Stop();
 }
 
 }  // namespace bitstage::server

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "engine/base/status_macros.h"
 #include "server/services/infer_response.h"
@@ -23,15 +24,35 @@ Clock::TimePoint DeadlineOf(const grpc::CallbackServerContext& call, const Clock
 
 InferCall::InferCall(grpc::CallbackServerContext* call, const inference::ModelInferRequest& message,
                      inference::ModelInferResponse* response, InferenceRequest request, Target target)
-    : Job(target.model->interface().name, static_cast<int64_t>(message.ByteSizeLong()),
+    : Job(target.offer.interface->name, static_cast<int64_t>(message.ByteSizeLong()),
           std::make_shared<RequestState>(target.clock, DeadlineOf(*call, target.clock))),
       call_(call),
       message_(message),
       response_(response),
       request_(std::move(request)),
-      target_(std::move(target)) {}
+      target_(std::move(target)),
+      forward_id_(target_.offer.next == nullptr ? 0 : target_.offer.next->NewId()) {}
 
-void InferCall::Run() { Answer(Infer()); }
+void InferCall::Run() {
+  const std::shared_ptr<ServedModel> model = target_.offer.model;  // the call may be gone once it is forwarded
+  std::unique_ptr<SessionSlot> slot = model->Borrow();
+  absl::Status status = Compute(*slot);
+  const bool forwards = status.ok() && forward_id_ != 0;
+  if (forwards) {
+    status = Forward(*slot);
+  } else if (status.ok()) {
+    std::vector<TensorView> outputs;
+    for (size_t i = 0; i < target_.offer.interface->outputs.size(); ++i) outputs.push_back(slot->session.Output(i));
+    Respond(outputs);
+  }
+  model->GiveBack(std::move(slot));
+  if (!forwards || !status.ok()) Answer(status);
+}
+
+void InferCall::OnCancel() {
+  state()->Cancel();
+  if (forward_id_ != 0) target_.offer.next->Cancel(forward_id_);
+}
 
 void InferCall::Drop(const absl::Status& reason) {
   if (absl::IsResourceExhausted(reason)) {
@@ -40,28 +61,48 @@ void InferCall::Drop(const absl::Status& reason) {
   Answer(reason);
 }
 
-absl::Status InferCall::Infer() {
-  const Clock& clock = target_.clock;
-  const ModelInterface& model = target_.model->interface();
-  const auto queued = clock.Now() - target_.arrival;
-  std::unique_ptr<SessionSlot> slot = target_.model->Borrow();
+absl::Status InferCall::Compute(SessionSlot& slot) {
+  const ModelInterface& interface = *target_.offer.interface;
+  const auto queued = target_.clock.Now() - target_.arrival;
   RunDurations durations;
-  const absl::Status status =
-      RunInference(request_, model.preprocessing, *state(), clock, slot->session, slot->staging, durations);
-  const Clock::TimePoint computed = clock.Now();
-  if (status.ok()) {
-    FillInferResponse(request_, model, slot->session, *response_);
-    response_->set_id(message_.id());
-    ModelMetrics& metrics = target_.metrics.ForModel(model.name);
-    metrics.Observe(Phase::kQueue, queued);
-    metrics.Observe(Phase::kDecode, durations.decode);
-    metrics.Observe(Phase::kCompute, durations.compute);
-    metrics.Observe(Phase::kEncode, clock.Now() - computed);
-    metrics.Observe(Phase::kTotal, clock.Now() - target_.arrival);
-    metrics.CountImages(request_.batch);
-  }
-  target_.model->GiveBack(std::move(slot));
-  return status;
+  BITSTAGE_RETURN_IF_ERROR(
+      RunInference(request_, interface.preprocessing, *state(), target_.clock, slot.session, slot.staging, durations));
+  ModelMetrics& metrics = target_.metrics.ForModel(interface.name);
+  metrics.Observe(Phase::kQueue, queued);
+  metrics.Observe(Phase::kDecode, durations.decode);
+  metrics.Observe(Phase::kCompute, durations.compute);
+  return absl::OkStatus();
+}
+
+absl::Status InferCall::Forward(const SessionSlot& slot) {
+  const std::shared_ptr<StageLink> next = target_.offer.next;
+  return next->Send(
+      forward_id_, request_.batch, slot.session.Output(0).Span<uint8_t>(), state(),
+      [this](const absl::StatusOr<StageAnswer>& answer) {
+        if (!answer.ok()) return Answer(answer.status());
+        const std::vector<TensorSpec>& specs = target_.offer.interface->outputs;
+        std::vector<TensorView> outputs;
+        for (size_t i = 0; i < specs.size(); ++i) {
+          outputs.push_back({specs[i].type, specs[i].shape.WithOuter(request_.batch), answer->outputs[i].data()});
+        }
+        Respond(outputs);
+        Answer(absl::OkStatus());
+      });
+}
+
+void InferCall::Respond(std::span<const TensorView> outputs) {
+  const Clock::TimePoint begin = target_.clock.Now();
+  const ModelInterface& interface = *target_.offer.interface;
+  FillInferResponse(request_, interface, outputs, *response_);
+  response_->set_id(message_.id());
+  ModelMetrics& metrics = target_.metrics.ForModel(interface.name);
+  const Clock::TimePoint end = target_.clock.Now();
+  metrics.Observe(Phase::kQueue, queued_);
+  metrics.Observe(Phase::kDecode, durations_.decode);
+  metrics.Observe(Phase::kCompute, durations_.compute);
+  metrics.Observe(Phase::kEncode, end - begin);
+  metrics.Observe(Phase::kTotal, end - target_.arrival);
+  metrics.CountImages(request_.batch);
 }
 
 void InferCall::Answer(const absl::Status& status) {

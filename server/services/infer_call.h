@@ -1,12 +1,13 @@
-// InferCall: one ModelInfer from the queue to its answer.
+// InferCall: one ModelInfer from the queue to its answer, which a first stage gets from the stages behind it.
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "grpcpp/grpcpp.h"
 #include "proto/inference.pb.h"
 #include "server/observability/metrics.h"
-#include "server/repository/served_model.h"
+#include "server/pipeline/topology.h"
 #include "server/scheduling/inference.h"
 #include "server/scheduling/work_queue.h"
 
@@ -17,7 +18,7 @@ namespace bitstage::server {
 class InferCall final : public grpc::ServerUnaryReactor, public Job {
  public:
   struct Target {
-    std::shared_ptr<ServedModel> model;
+    Offer offer;
     ServerMetrics& metrics;
     const Clock& clock;
     Clock::TimePoint arrival;
@@ -28,11 +29,14 @@ class InferCall final : public grpc::ServerUnaryReactor, public Job {
 
   void Run() override;
   void Drop(const absl::Status& reason) override;
-  void OnCancel() override { state()->Cancel(); }
+  void OnCancel() override;
   void OnDone() override { delete this; }
 
  private:
-  absl::Status Infer();
+  absl::Status Compute(SessionSlot& slot);
+  // To the next stage. Unless OK, the call is still ours.
+  absl::Status Forward(const SessionSlot& slot);
+  void Respond(std::span<const TensorView> outputs);
   void Answer(const absl::Status& status);
 
   grpc::CallbackServerContext* const call_;
@@ -40,6 +44,9 @@ class InferCall final : public grpc::ServerUnaryReactor, public Job {
   inference::ModelInferResponse* const response_;
   const InferenceRequest request_;
   const Target target_;
+  const uint64_t forward_id_;  // at the next stage; 0 where there is none
+  std::chrono::nanoseconds queued_{0};
+  RunDurations durations_;
 };
 
 // The deadline of a call on our clock; Clock::TimePoint::max() where there is none or it is further than a year away.

@@ -36,12 +36,12 @@ void AppendClassification(std::span<const float> values, int64_t k, std::span<co
   }
 }
 
-void FillInferResponse(const InferenceRequest& request, const ModelInterface& model, const Session& session,
-                       inference::ModelInferResponse& response) {
+void FillInferResponse(const InferenceRequest& request, const ModelInterface& model,
+                       std::span<const TensorView> outputs, inference::ModelInferResponse& response) {
   response.set_model_name(model.name);
   response.set_model_version(model.version);
   for (const RequestedOutput& requested : request.outputs) {
-    const TensorView view = session.Output(requested.index);
+    const TensorView& view = outputs[requested.index];
     auto& output = *response.add_outputs();
     std::string& raw = *response.add_raw_output_contents();
     output.set_name(model.outputs[requested.index].name);

@@ -1,4 +1,4 @@
-// From a session's outputs to a ModelInferResponse.
+// From a model's outputs to a ModelInferResponse.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ namespace bitstage::server {
 void AppendClassification(std::span<const float> values, int64_t k, std::span<const std::string> labels,
                           std::string& raw);
 
-// Fills all but the id. Outputs are raw, in the order of the request. `session` has just run `request`.
-void FillInferResponse(const InferenceRequest& request, const ModelInterface& model, const Session& session,
-                       inference::ModelInferResponse& response);
+// Fills all but the id. Outputs are raw, in the order of the request. `outputs`: all of the model's, [batch] + shape.
+void FillInferResponse(const InferenceRequest& request, const ModelInterface& model,
+                       std::span<const TensorView> outputs, inference::ModelInferResponse& response);
 
 }  // namespace bitstage::server

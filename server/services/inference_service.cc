@@ -31,10 +31,10 @@ grpc::ServerUnaryReactor* InferenceService::Answer(grpc::CallbackServerContext* 
   return reactor;
 }
 
-absl::StatusOr<std::shared_ptr<ServedModel>> InferenceService::FindModel(const std::string& name,
-                                                                         const std::string& version) const {
+absl::StatusOr<Offer> InferenceService::FindModel(const std::string& name, const std::string& version) const {
   BITSTAGE_ASSIGN_OR_RETURN(const std::optional<int64_t> number, RequestedVersion(version));
-  return context_.repository.Find(name, number);
+  BITSTAGE_ASSIGN_OR_RETURN(std::shared_ptr<ServedModel> model, context_.repository.Find(name, number));
+  return context_.topology.OfferOf(std::move(model));
 }
 
 grpc::ServerUnaryReactor* InferenceService::ServerLive(grpc::CallbackServerContext* call,
@@ -54,7 +54,7 @@ grpc::ServerUnaryReactor* InferenceService::ServerReady(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* InferenceService::ModelReady(grpc::CallbackServerContext* call,
                                                        const inference::ModelReadyRequest* request,
                                                        inference::ModelReadyResponse* response) {
-  const absl::StatusOr<std::shared_ptr<ServedModel>> model = FindModel(request->name(), request->version());
+  const absl::StatusOr<Offer> model = FindModel(request->name(), request->version());
   response->set_ready(model.ok() && context_.health.IsServing(request->name()));
   // Clients expect false, not an error, for what does not exist.
   return Answer(call, "ModelReady", request->name(),
@@ -73,9 +73,9 @@ grpc::ServerUnaryReactor* InferenceService::ServerMetadata(grpc::CallbackServerC
 grpc::ServerUnaryReactor* InferenceService::ModelMetadata(grpc::CallbackServerContext* call,
                                                           const inference::ModelMetadataRequest* request,
                                                           inference::ModelMetadataResponse* response) {
-  const absl::StatusOr<std::shared_ptr<ServedModel>> model = FindModel(request->name(), request->version());
+  const absl::StatusOr<Offer> model = FindModel(request->name(), request->version());
   if (model.ok()) {
-    const ModelInterface& interface = (*model)->interface();
+    const ModelInterface& interface = *model->interface;
     response->set_name(interface.name);
     response->set_platform(kServerName);
     for (const int64_t version : context_.repository.ReadyVersions(interface.name)) {
@@ -87,13 +87,34 @@ grpc::ServerUnaryReactor* InferenceService::ModelMetadata(grpc::CallbackServerCo
   return Answer(call, "ModelMetadata", request->name(), model.status());
 }
 
+grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(grpc::CallbackServerContext* call,
+                                                            const inference::RepositoryIndexRequest* request,
+                                                            inference::RepositoryIndexResponse* response) {
+  if (!request->repository_name().empty()) {
+    return Answer(call, "RepositoryIndex", "",
+                  absl::NotFoundError(absl::StrCat("repository '", Quoted(request->repository_name()),
+                                                   "' is not found: the server has one, without a name")));
+  }
+  for (const ModelRepository::IndexEntry& entry : context_.repository.Index()) {
+    if (request->ready() && entry.state != VersionState::kReady) continue;
+    auto* model = response->add_models();
+    model->set_name(entry.name);
+    model->set_version(std::to_string(entry.version));
+    model->set_state(entry.state == VersionState::kReady     ? "READY"
+                     : entry.state == VersionState::kLoading ? "LOADING"
+                                                             : "UNAVAILABLE");
+    model->set_reason(std::string(entry.status.message()));
+  }
+  return Answer(call, "RepositoryIndex", "", absl::OkStatus());
+}
+
 grpc::ServerUnaryReactor* InferenceService::ModelInfer(grpc::CallbackServerContext* call,
                                                        const inference::ModelInferRequest* message,
                                                        inference::ModelInferResponse* response) {
   const Clock::TimePoint arrival = context_.clock.Now();
-  absl::StatusOr<std::shared_ptr<ServedModel>> model = FindModel(message->model_name(), message->model_version());
+  absl::StatusOr<Offer> model = FindModel(message->model_name(), message->model_version());
   absl::StatusOr<InferenceRequest> request =
-      model.ok() ? ParseInferRequest(*message, (*model)->interface()) : model.status();
+      model.ok() ? ParseInferRequest(*message, *model->interface) : model.status();
   if (!request.ok()) return Answer(call, "ModelInfer", message->model_name(), request.status());
   context_.metrics.RequestStarted();
   auto* infer = new InferCall(call, *message, response, *std::move(request),

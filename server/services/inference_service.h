@@ -6,6 +6,7 @@
 #include "grpcpp/grpcpp.h"
 #include "proto/inference.grpc.pb.h"
 #include "server/observability/metrics.h"
+#include "server/pipeline/topology.h"
 #include "server/repository/model_repository.h"
 #include "server/scheduling/clock.h"
 #include "server/scheduling/scheduler.h"
@@ -19,6 +20,7 @@ inline constexpr char kInferenceServiceName[] = "inference.GRPCInferenceService"
 // What the service works with; all of it outlives the service.
 struct ServiceContext {
   const ModelRepository& repository;
+  const Topology& topology;
   Scheduler& scheduler;
   const HealthBoard& health;
   ServerMetrics& metrics;
@@ -44,12 +46,15 @@ class InferenceService final : public inference::GRPCInferenceService::CallbackS
                                           inference::ModelMetadataResponse* response) override;
   grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* call, const inference::ModelInferRequest* request,
                                        inference::ModelInferResponse* response) override;
+  grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext* call,
+                                            const inference::RepositoryIndexRequest* request,
+                                            inference::RepositoryIndexResponse* response) override;
 
  private:
   // Counts and answers.
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* call, absl::string_view method, absl::string_view model,
                                    const absl::Status& status);
-  absl::StatusOr<std::shared_ptr<ServedModel>> FindModel(const std::string& name, const std::string& version) const;
+  absl::StatusOr<Offer> FindModel(const std::string& name, const std::string& version) const;
 
   const ServiceContext context_;
 };
