@@ -139,6 +139,15 @@ std::vector<int64_t> ModelRepository::ReadyVersions(absl::string_view name) cons
   return ready;
 }
 
+std::vector<ModelRepository::IndexEntry> ModelRepository::Index() const {
+  const MutexLock lock(mutex_);
+  std::vector<IndexEntry> index;
+  for (const auto& [name, entry] : models_) {
+    for (const auto& [number, version] : entry.versions) index.push_back({name, number, version.state, version.status});
+  }
+  return index;
+}
+
 ModelRepository::Counts ModelRepository::Count() const {
   const MutexLock lock(mutex_);
   Counts counts;

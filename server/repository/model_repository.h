@@ -57,6 +57,16 @@ class ModelRepository {
   // Those that serve, rising.
   std::vector<int64_t> ReadyVersions(absl::string_view name) const;
 
+  // One version of one model.
+  struct IndexEntry {
+    std::string name;
+    int64_t version = 0;
+    VersionState state = VersionState::kLoading;
+    absl::Status status;  // kFailed: why
+  };
+  // All versions that serve, load or failed to, by name and rising version.
+  std::vector<IndexEntry> Index() const;
+
   struct Counts {
     int ready = 0;   // models with a version that serves
     int failed = 0;  // those without

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "server/observability/text.h"
 #include "server/services/infer_call.h"
 #include "server/services/infer_request.h"
 #include "server/services/status.h"
@@ -92,8 +94,8 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(grpc::CallbackServer
                                                             inference::RepositoryIndexResponse* response) {
   if (!request->repository_name().empty()) {
     return Answer(call, "RepositoryIndex", "",
-                  absl::NotFoundError(absl::StrCat("repository '", Quoted(request->repository_name()),
-                                                   "' is not found: the server has one, without a name")));
+                  absl::NotFoundError(absl::StrCat("repository ", Quoted(request->repository_name()),
+                                                   " is not found: the server has one, without a name")));
   }
   for (const ModelRepository::IndexEntry& entry : context_.repository.Index()) {
     if (request->ready() && entry.state != VersionState::kReady) continue;
@@ -103,7 +105,7 @@ grpc::ServerUnaryReactor* InferenceService::RepositoryIndex(grpc::CallbackServer
     model->set_state(entry.state == VersionState::kReady     ? "READY"
                      : entry.state == VersionState::kLoading ? "LOADING"
                                                              : "UNAVAILABLE");
-    model->set_reason(std::string(entry.status.message()));
+    model->set_reason(SafeMessage(entry.status.message()));
   }
   return Answer(call, "RepositoryIndex", "", absl::OkStatus());
 }

@@ -86,6 +86,21 @@ TEST_F(ModelRepositoryTest, AModelThatFailsIsReportedAndStopsNobody) {
               testing::UnorderedElementsAre("loading bad/1", "loading good/1", "failed bad/1", "ready good/1"));
 }
 
+TEST_F(ModelRepositoryTest, TheIndexNamesEveryVersionWithItsStateAndWhyItFailed) {
+  folder_.Write("good/3/model.bitstage");
+  folder_.Write("bad/1/model.bitstage");
+  broken_.insert("bad/1");
+  Sync();
+  const std::vector<ModelRepository::IndexEntry> index = repository_.Index();
+  ASSERT_EQ(index.size(), 2u);
+  EXPECT_EQ(index[0].name, "bad");
+  EXPECT_EQ(index[0].state, VersionState::kFailed);
+  EXPECT_THAT(std::string(index[0].status.message()), HasSubstr("bad checksum"));
+  EXPECT_EQ(index[1].name, "good");
+  EXPECT_EQ(index[1].version, 3);
+  EXPECT_EQ(index[1].state, VersionState::kReady);
+}
+
 TEST_F(ModelRepositoryTest, AFolderWithoutAVersionIsAModelThatDoesNotServe) {
   folder_.Write("a/readme.txt");
   Sync();
