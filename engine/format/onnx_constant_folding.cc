@@ -327,6 +327,14 @@ absl::StatusOr<Tensor> OnnxFolder::Combine(Arithmetic op, const Tensor& a, const
 
 absl::StatusOr<Tensor> OnnxFolder::Dequantize(const Tensor& in, const Tensor& scale, const Tensor* zero_point,
                                               int axis) {
+  if (in.type() != DataType::kInt8 && in.type() != DataType::kUInt8 && in.type() != DataType::kInt32) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("codes of type ", Name(in.type()), ", expected INT8, UINT8 or INT32"));
+  }
+  if (zero_point != nullptr && zero_point->type() != in.type()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("codes of type ", Name(in.type()), " with a zero point of type ", Name(zero_point->type())));
+  }
   BITSTAGE_ASSIGN_OR_RETURN(const ScaleLayout layout, LayoutOf(in, scale, zero_point, axis));
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<int64_t> codes, IntegersOf(in));
   std::vector<int64_t> zero(static_cast<size_t>(layout.count), 0);

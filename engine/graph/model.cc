@@ -18,7 +18,9 @@ Model Model::Clone() const {
 }
 
 bool Model::IsQuantized() const {
-  return std::all_of(graph.nodes.begin(), graph.nodes.end(), [this](const Node& node) {
+  const bool has_grid = std::any_of(graph.values.begin(), graph.values.end(),
+                                    [](const Value& value) { return value.grid.has_value(); });
+  return has_grid && std::all_of(graph.nodes.begin(), graph.nodes.end(), [this](const Node& node) {
     const ConstantId weights = WeightsOf(node.op);
     return weights == kNoConstant || graph.constant(weights).codes.has_value();
   });

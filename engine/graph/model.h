@@ -45,7 +45,7 @@ struct Model {
   std::map<std::string, BoundaryTables> boundary_tables;
 
   [[nodiscard]] Model Clone() const;
-  // True where every Conv, ConvTranspose and FullyConnected has WeightCodes.
+  // True where values carry grids and every Conv, ConvTranspose and FullyConnected has WeightCodes.
   [[nodiscard]] bool IsQuantized() const;
 };
 

@@ -122,6 +122,23 @@ TEST(OnnxQuantizationTest, WeightCodesAreFoldedByChannel) {
   EXPECT_THAT(model.Run({1}), ElementsAre(-2, 10));
 }
 
+TEST(OnnxQuantizationTest, CodesAndZeroPointMustBeOfOneIntegerType) {
+  OnnxModelBuilder wide(13, {0, 1});
+  wide.Ints("w", {INT64_MIN});
+  wide.Floats("s", {}, {1});
+  wide.Ints("z", {1});
+  wide.Node("DequantizeLinear", {"w", "s", "z"}, {"f"});
+  wide.Node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(wide.Refusal().message(), HasSubstr("codes of type INT64"));
+  OnnxModelBuilder mixed(13, {0, 1});
+  mixed.Codes("w", onnx::TensorProto::INT8, {1}, {1});
+  mixed.Floats("s", {}, {1});
+  mixed.Codes("z", onnx::TensorProto::UINT8, {}, {1});
+  mixed.Node("DequantizeLinear", {"w", "s", "z"}, {"f"});
+  mixed.Node("Relu", {"x"}, {"y"});
+  EXPECT_THAT(mixed.Refusal().message(), HasSubstr("with a zero point of type UINT8"));
+}
+
 TEST(OnnxQuantizationTest, PairsOnActivationsRoundAndClamp) {
   OnnxModelBuilder model(13, {0, 4});
   model.Floats("s", {}, {0.5f});
