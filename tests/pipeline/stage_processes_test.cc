@@ -1,0 +1,360 @@
+// Pipelines of real servers over loopback: the same bits as one process, and nothing that hangs.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+#include "engine/codec/frame.h"
+#include "engine/format/model_file.h"
+#include "proto/stage.grpc.pb.h"
+#include "server/pipeline/stage_boundary.h"
+#include "tests/pipeline/server_process.h"
+#include "tests/pipeline/small_network.h"
+
+namespace bitstage::server {
+namespace {
+
+using inference::ModelInferRequest;
+using inference::ModelInferResponse;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+ModelInferRequest RandomRequest(std::mt19937& random, int64_t batch) {
+  ModelInferRequest request;
+  request.set_model_name("net");
+  auto& input = *request.add_inputs();
+  input.set_name("v0");
+  input.set_datatype("FP32");
+  for (const int64_t extent : {batch, int64_t{3}, int64_t{24}, int64_t{24}}) input.add_shape(extent);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::string& raw = *request.add_raw_input_contents();
+  for (int64_t i = 0; i < batch * 3 * 24 * 24; ++i) {
+    const float value = uniform(random);
+    raw.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+  return request;
+}
+
+grpc::Status Infer(const ServerProcess& server, const ModelInferRequest& request, ModelInferResponse* response,
+                   std::chrono::milliseconds timeout = std::chrono::seconds(60)) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  return server.stub().ModelInfer(&context, request, response);
+}
+
+class StageProcesses : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    std::string folder = (std::filesystem::temp_directory_path() / "stages-XXXXXX").string();
+    ASSERT_NE(mkdtemp(folder.data()), nullptr);
+    root_ = folder;
+    std::filesystem::create_directories(root_ + "/whole/net/1");
+    const std::string model = root_ + "/whole/net/1/model.bitstage";
+    ASSERT_TRUE(WriteModelFile(SmallNetwork(), model).ok());
+    for (const std::string stages : {"2", "3"}) {
+      RunProgram({std::getenv("BITSTAGE_MODEL"), "partition", model, "--stages", stages, "-o", root_ + "/" + stages});
+    }
+  }
+  static void TearDownTestSuite() { std::filesystem::remove_all(root_); }
+
+  static std::string Stage(int of, int index) { return absl::StrCat(root_, "/", of, "/stage-", index); }
+  static ServerProcess Whole() { return ServerProcess(root_ + "/whole", {}); }
+  static ServerProcess Last(int of = 2, int port = 0) { return ServerProcess(Stage(of, of - 1), {"--stage"}, port); }
+  static ServerProcess Front(const ServerProcess& next, int of = 2) {
+    return ServerProcess(Stage(of, 0), {"--next-stage", next.address()});
+  }
+
+  static void ExpectSameAnswer(const ServerProcess& a, const ServerProcess& b, const ModelInferRequest& request) {
+    ModelInferResponse from_a, from_b;
+    const grpc::Status status_a = Infer(a, request, &from_a);
+    const grpc::Status status_b = Infer(b, request, &from_b);
+    ASSERT_TRUE(status_a.ok() && status_b.ok()) << status_a.error_message() << status_b.error_message();
+    EXPECT_EQ(from_a.SerializeAsString(), from_b.SerializeAsString());
+  }
+  static void ExpectUnavailable(const ServerProcess& front, const std::string& text) {
+    std::mt19937 random(1);
+    ModelInferResponse response;
+    const grpc::Status status = Infer(front, RandomRequest(random, 1), &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr(text));
+  }
+
+  static std::string root_;
+};
+
+std::string StageProcesses::root_;
+
+TEST_F(StageProcesses, AnswerAsOneProcessDoesBitForBit) {
+  const ServerProcess whole = Whole();
+  const ServerProcess last = Last();
+  const ServerProcess front = Front(last);
+  whole.WaitFor(true);
+  front.WaitFor(true);
+  std::mt19937 random(5);
+  int images = 0;
+  for (int batch = 1; images < 100; batch = batch % 8 + 1, ++images) {
+    ExpectSameAnswer(whole, front, RandomRequest(random, batch));
+  }
+  ModelInferRequest classes = RandomRequest(random, 2);
+  auto& output = *classes.add_outputs();
+  grpc::ClientContext context;
+  inference::ModelMetadataRequest name;
+  name.set_name("net");
+  inference::ModelMetadataResponse metadata;
+  ASSERT_TRUE(front.stub().ModelMetadata(&context, name, &metadata).ok());
+  ASSERT_EQ(metadata.outputs_size(), 1);
+  output.set_name(metadata.outputs(0).name());
+  (*output.mutable_parameters())["classification"].set_int64_param(3);
+  ExpectSameAnswer(whole, front, classes);
+
+  const double bytes = front.Metric("bitstage_stage_wire_bytes_total{direction=\"sent\",model=\"net\"}");
+  const double elements = front.Metric("bitstage_stage_elements_total{direction=\"sent\",model=\"net\"}");
+  EXPECT_GT(elements, 0);
+  EXPECT_EQ(bytes, last.Metric("bitstage_stage_wire_bytes_total{direction=\"received\",model=\"net\"}"));
+  EXPECT_EQ(elements, last.Metric("bitstage_stage_elements_total{direction=\"received\",model=\"net\"}"));
+  EXPECT_EQ(front.Metric("bitstage_stage_duration_seconds_count{model=\"net\",phase=\"wire\"}"), 101);
+  EXPECT_LT(8 * bytes / elements, 5) << "4 bits, half of the channels 2 more: entropy-coded they must take less";
+  std::printf("bits per element on the wire: %.3f (frames of %.0f bytes on average)\n", 8 * bytes / elements,
+              bytes / 101);
+}
+
+TEST_F(StageProcesses, MetadataIsThatOfTheWholeModel) {
+  const ServerProcess whole = Whole();
+  const ServerProcess last = Last();
+  const ServerProcess front = Front(last);
+  whole.WaitFor(true);
+  front.WaitFor(true);
+  inference::ModelMetadataRequest request;
+  request.set_name("net");
+  std::string metadata[2];
+  const ServerProcess* servers[] = {&whole, &front};
+  for (int i = 0; i < 2; ++i) {
+    grpc::ClientContext context;
+    inference::ModelMetadataResponse response;
+    ASSERT_TRUE(servers[i]->stub().ModelMetadata(&context, request, &response).ok());
+    metadata[i] = response.ShortDebugString();
+  }
+  EXPECT_EQ(metadata[0], metadata[1]);
+}
+
+TEST_F(StageProcesses, LaterStagesAreNotOfferedToClients) {
+  const ServerProcess last = Last();
+  last.WaitFor(true);
+  std::mt19937 random(1);
+  ModelInferResponse response;
+  const grpc::Status status = Infer(last, RandomRequest(random, 1), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("Request for unknown model: 'net' is not found: here is its stage 1"));
+  grpc::ClientContext context;
+  inference::ModelReadyRequest request;
+  request.set_name("net");
+  inference::ModelReadyResponse ready;
+  EXPECT_TRUE(last.stub().ModelReady(&context, request, &ready).ok());
+  EXPECT_FALSE(ready.ready());
+}
+
+TEST_F(StageProcesses, ANextStageThatDiesIsNamedAndServesAgainWhenItIsBack) {
+  const ServerProcess whole = Whole();
+  auto last = std::make_unique<ServerProcess>(Stage(2, 1), std::vector<std::string>{"--stage"});
+  const ServerProcess front = Front(*last);
+  whole.WaitFor(true);
+  front.WaitFor(true);
+  std::mt19937 random(9);
+  ExpectSameAnswer(whole, front, RandomRequest(random, 2));
+  const int port = last->port();
+  last->Kill();
+  front.WaitFor(false);
+  EXPECT_FALSE(front.IsReady());
+  ExpectUnavailable(front, absl::StrCat("stage 1 at 127.0.0.1:", port));
+  last = std::make_unique<ServerProcess>(Stage(2, 1), std::vector<std::string>{"--stage"}, port);
+  front.WaitFor(true);
+  ExpectSameAnswer(whole, front, RandomRequest(random, 2));
+}
+
+TEST_F(StageProcesses, RequestsUnderWayEndWhenTheNextStageDies) {
+  ServerProcess last = Last();
+  const ServerProcess front = Front(last);
+  front.WaitFor(true);
+  last.Signal(SIGSTOP);
+  std::mt19937 random(2);
+  std::vector<std::thread> clients;
+  std::vector<grpc::Status> ends(4);
+  for (grpc::Status& end : ends) {
+    clients.emplace_back([&front, &end, request = RandomRequest(random, 1)] {
+      ModelInferResponse response;
+      end = Infer(front, request, &response);
+    });
+  }
+  while (front.Metric("bitstage_stage_elements_total{direction=\"sent\",model=\"net\"}") == 0 ||
+         front.Metric("bitstage_in_flight_requests") < 4) {
+  }
+  last.Kill();
+  for (std::thread& client : clients) client.join();
+  for (const grpc::Status& end : ends) {
+    EXPECT_EQ(end.error_code(), grpc::StatusCode::UNAVAILABLE) << end.error_message();
+    EXPECT_THAT(end.error_message(), HasSubstr(absl::StrCat("stage 1 at ", last.address())));
+  }
+  EXPECT_EQ(front.Metric("bitstage_in_flight_requests"), 0);
+}
+
+TEST_F(StageProcesses, ADeadlineEndsARequestWhoseNextStageIsStuck) {
+  const ServerProcess last = Last();
+  const ServerProcess front = Front(last);
+  front.WaitFor(true);
+  last.Signal(SIGSTOP);
+  std::mt19937 random(3);
+  ModelInferResponse response;
+  const grpc::Status status = Infer(front, RandomRequest(random, 1), &response, std::chrono::milliseconds(300));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  while (front.Metric("bitstage_in_flight_requests") > 0) {
+  }
+  last.Signal(SIGCONT);
+  EXPECT_TRUE(Infer(front, RandomRequest(random, 1), &response).ok());
+  while (last.Metric("bitstage_in_flight_requests") > 0) {
+  }
+}
+
+TEST_F(StageProcesses, AStageOfAnotherPartitionIsRefusedAndBothAreNamed) {
+  const ServerProcess other(Stage(3, 2), {"--stage"});
+  ServerProcess front = Front(other);
+  front.WaitForLog("found stage 2 of model 'net'");
+  EXPECT_FALSE(front.IsReady());
+  std::mt19937 random(1);
+  ModelInferResponse response;
+  const grpc::Status status = Infer(front, RandomRequest(random, 1), &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), AllOf(HasSubstr(absl::StrCat("stage 1 at ", other.address())),
+                                            HasSubstr("expects stage 1"), HasSubstr("found stage 2")));
+}
+
+TEST_F(StageProcesses, AStageInTheMiddlePassesOnAnswersReadinessAndFailures) {
+  const ServerProcess whole = Whole();
+  ServerProcess last = Last(3);
+  ServerProcess middle(Stage(3, 1), {"--stage", "--next-stage", last.address()});
+  const ServerProcess front = Front(middle, 3);
+  whole.WaitFor(true);
+  front.WaitFor(true);
+  std::mt19937 random(11);
+  for (int i = 0; i < 20; ++i) ExpectSameAnswer(whole, front, RandomRequest(random, 1 + i % 8));
+  const int port = last.port();
+  last.Kill();
+  front.WaitFor(false);
+  EXPECT_FALSE(middle.IsReady());
+  ExpectUnavailable(front, absl::StrCat("stage 2 at 127.0.0.1:", port));
+  const ServerProcess again = Last(3, port);
+  front.WaitFor(true);
+  ExpectSameAnswer(whole, front, RandomRequest(random, 3));
+}
+
+TEST_F(StageProcesses, StopCleanlyWithAStreamOpen) {
+  ServerProcess last = Last();
+  ServerProcess front = Front(last);
+  front.WaitFor(true);
+  EXPECT_EQ(last.Terminate(), 0);
+  front.WaitFor(false);
+  EXPECT_EQ(front.Terminate(), 0);
+}
+
+TEST_F(StageProcesses, SayWhichFlagAStageNeeds) {
+  for (const auto& [stage, text] : {std::pair<int, std::string>{0, "start the server with --next-stage HOST:PORT"},
+                                    {1, "start the server with --stage"}}) {
+    ServerProcess server(Stage(2, stage), {});
+    server.WaitForLog(text);
+    EXPECT_FALSE(server.IsReady());
+  }
+}
+
+// The receiving end under a caller that is not ours.
+class StageStreamProtocol : public StageProcesses {
+ protected:
+  using Stream = grpc::ClientReaderWriter<v1::StageRequest, v1::StageResponse>;
+
+  void SetUp() override {
+    last_ = std::make_unique<ServerProcess>(Stage(2, 1), std::vector<std::string>{"--stage"});
+    last_->WaitFor(true);
+    stub_ = v1::StageService::NewStub(last_->channel());
+    const absl::StatusOr<Model> model = ReadModelFile(Stage(2, 1) + "/net/1/model.bitstage");
+    ASSERT_TRUE(model.ok()) << model.status();
+    boundary_ = *InputBoundary(*model);
+    identity_ = IdentityOf("net", *model->stage, 1, *boundary_);
+  }
+
+  v1::StageResponse Ask(Stream& stream, const v1::StageRequest& request) {
+    v1::StageResponse response;
+    EXPECT_TRUE(stream.Write(request));
+    EXPECT_TRUE(stream.Read(&response));
+    return response;
+  }
+  v1::StageRequest Hello() {
+    v1::StageRequest request;
+    *request.mutable_hello() = identity_;
+    return request;
+  }
+  v1::StageRequest Frame(uint64_t id, int64_t batch) {
+    v1::StageRequest request;
+    request.mutable_infer()->set_id(id);
+    const std::vector<uint8_t> codes(static_cast<size_t>(batch * boundary_->image_elements()), 0);
+    request.mutable_infer()->set_frame(*EncodeFrame(*boundary_, batch, codes));
+    return request;
+  }
+
+  std::unique_ptr<ServerProcess> last_;
+  std::unique_ptr<v1::StageService::Stub> stub_;
+  std::optional<FrameBoundary> boundary_;
+  v1::StageIdentity identity_;
+};
+
+TEST_F(StageStreamProtocol, ADamagedFrameIsDataLossAndTheNextOneIsServed) {
+  grpc::ClientContext context;
+  const auto stream = stub_->Run(&context);
+  EXPECT_EQ(Ask(*stream, Hello()).welcome().outputs_size(), 1);
+  const v1::StageResult before = Ask(*stream, Frame(1, 2)).result();
+  EXPECT_EQ(before.code(), grpc::StatusCode::OK) << before.message();
+  v1::StageRequest damaged = Frame(2, 2);
+  damaged.mutable_infer()->mutable_frame()->back() ^= 1;
+  const v1::StageResult refused = Ask(*stream, damaged).result();
+  EXPECT_EQ(refused.id(), 2u);
+  EXPECT_EQ(refused.code(), grpc::StatusCode::DATA_LOSS) << refused.message();
+  v1::StageRequest cut = Frame(3, 2);
+  cut.mutable_infer()->mutable_frame()->resize(10);
+  EXPECT_EQ(Ask(*stream, cut).result().code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(Ask(*stream, Frame(4, 9)).result().code(), grpc::StatusCode::INVALID_ARGUMENT) << "a batch above the most";
+  const v1::StageResult after = Ask(*stream, Frame(5, 2)).result();
+  EXPECT_EQ(after.outputs(0), before.outputs(0));
+  context.TryCancel();
+}
+
+TEST_F(StageStreamProtocol, TheFirstMessageIsAHelloAndOnlyThat) {
+  for (const bool twice : {false, true}) {
+    grpc::ClientContext context;
+    const auto stream = stub_->Run(&context);
+    if (twice) Ask(*stream, Hello());
+    stream->Write(twice ? Hello() : Frame(1, 1));
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+}
+
+TEST_F(StageStreamProtocol, AnotherIdentityIsRefused) {
+  v1::StageRequest hello = Hello();
+  hello.mutable_hello()->set_boundary_identity(1);
+  grpc::ClientContext context;
+  const auto stream = stub_->Run(&context);
+  stream->Write(hello);
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(status.error_message(), AllOf(HasSubstr("0000000000000001"), HasSubstr("the stage before expects")));
+
+  hello.mutable_hello()->set_model("other");
+  grpc::ClientContext other_context;
+  const auto other = stub_->Run(&other_context);
+  other->Write(hello);
+  EXPECT_EQ(other->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+}  // namespace
+}  // namespace bitstage::server
