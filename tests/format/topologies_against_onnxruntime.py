@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Imports standard topologies and compares their outputs with onnxruntime's.
 
-Makes ResNet-18, ResNet-50, MobileNet-v2, CIFAR ResNet-20 and ResNet-32 and SqueezeNet-1.1 with random weights (peers/topologies.py of the
-shared folder), in float and as QDQ, for batches of 1 and 8, runs each with onnxruntime and with `bitstage-model run`, and
-compares. Float: every output within 1e-4 of the outputs' range. QDQ: roundings to codes may fall to either side, so the
-median error must be below 1 % of the range and the largest below 10 %.
+Makes ResNet-18, ResNet-50, MobileNet-v2, CIFAR ResNet-20 and ResNet-32 and SqueezeNet-1.1 with random weights
+(peers/topologies.py of the shared folder), in float and as QDQ, for batches of 1 and 8, runs each with onnxruntime and
+with `bitstage-model run`, and compares. Float: every output within 1e-4 of the outputs' range. QDQ: roundings to codes
+may fall to either side, so the median error must be below 1 % of the range and the largest below 10 %.
 
     tests/format/topologies_against_onnxruntime.py build/release/bin/bitstage-model [--only NAME]
 
@@ -38,8 +38,9 @@ def compare(program, session, model, batch, quantized, folder):
     shape = session.get_inputs()[0].shape
     x = np.random.default_rng(batch).standard_normal(shape).astype(np.float32)
     np.save(folder / "x.npy", x)
-    run = subprocess.run([program, "run", model, "--input", folder / "x.npy", "-o", folder / "y.npy"],
-                         capture_output=True, text=True)
+    run = subprocess.run(
+        [program, "run", model, "--input", folder / "x.npy", "-o", folder / "y.npy"], capture_output=True, text=True
+    )
     if run.returncode != 0:
         return False, run.stderr.strip()
     expected = session.run(None, {session.get_inputs()[0].name: x})[0]
