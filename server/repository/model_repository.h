@@ -46,7 +46,7 @@ class ModelRepository {
         observer_(std::move(observer)) {}
 
   // Reads the folder and does what the version policy says, until it says nothing more. Versions that failed before are
-  // tried again. Returns the entries that are no models, each with the reason; an error where the folder cannot be read
+  // tried again. Returns the folders that are no models, each with the reason; an error where the folder cannot be read
   // (then nothing changed).
   absl::StatusOr<std::vector<std::string>> Sync();
 

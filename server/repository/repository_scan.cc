@@ -21,21 +21,16 @@ absl::Status FileError(const std::error_code& error, absl::string_view what, con
   return error == std::errc::permission_denied ? absl::PermissionDeniedError(text) : absl::NotFoundError(text);
 }
 
-// The names of the folders in `path`, sorted, without the hidden ones; what is no folder goes to `ignored`.
-absl::StatusOr<std::vector<std::string>> Folders(const fs::path& path, std::vector<std::string>& ignored) {
+// The names of the folders in `path`, sorted, without the hidden ones.
+absl::StatusOr<std::vector<std::string>> Folders(const fs::path& path) {
   std::error_code error;
   fs::directory_iterator entries(path, error);
   if (error) return FileError(error, "cannot list", path);
   std::vector<std::string> names;
   for (; entries != fs::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().filename().string();
-    if (absl::StartsWith(name, ".")) continue;
     std::error_code entry_error;
-    if (entries->is_directory(entry_error)) {
-      names.push_back(name);
-    } else {
-      ignored.push_back(absl::StrCat(Quoted(entries->path().string()), " is no folder"));
-    }
+    if (!absl::StartsWith(name, ".") && entries->is_directory(entry_error)) names.push_back(name);
   }
   if (error) return FileError(error, "cannot list", path);
   std::sort(names.begin(), names.end());
@@ -62,7 +57,7 @@ std::optional<int64_t> ParseVersion(absl::string_view text) {
 
 absl::StatusOr<RepositoryListing> ScanRepository(const std::string& root) {
   RepositoryListing listing;
-  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Folders(root, listing.ignored));
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::string> names, Folders(root));
   for (const std::string& name : names) {
     const fs::path folder = fs::path(root) / name;
     if (!IsModelName(name)) {
@@ -71,7 +66,7 @@ absl::StatusOr<RepositoryListing> ScanRepository(const std::string& root) {
       continue;
     }
     ModelOnDisk model{name, {}};
-    absl::StatusOr<std::vector<std::string>> versions = Folders(folder, listing.ignored);
+    absl::StatusOr<std::vector<std::string>> versions = Folders(folder);
     if (!versions.ok()) {
       listing.ignored.push_back(std::string(versions.status().message()));
     } else {

@@ -20,7 +20,7 @@ struct ModelOnDisk {
 
 struct RepositoryListing {
   std::vector<ModelOnDisk> models;   // by name; those without a version too
-  std::vector<std::string> ignored;  // entries that are no model or no version, each with the reason
+  std::vector<std::string> ignored;  // folders that are no model or no version, each with the reason
 };
 
 // 1 to 64 of A-Z a-z 0-9 . _ -, not beginning with a dot.
@@ -29,7 +29,8 @@ bool IsModelName(absl::string_view name);
 // A positive int64 in decimal digits alone: no sign, no blank, no leading zero.
 std::optional<int64_t> ParseVersion(absl::string_view text);
 
-// NOT_FOUND or PERMISSION_DENIED where `root` cannot be listed. Hidden entries are passed over in silence.
+// NOT_FOUND or PERMISSION_DENIED where `root` cannot be listed. Files (a README) and hidden folders are
+// passed over in silence.
 absl::StatusOr<RepositoryListing> ScanRepository(const std::string& root);
 
 // The model file's path, links resolved. NOT_FOUND where there is none, PERMISSION_DENIED where a link leads out of
