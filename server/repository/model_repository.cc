@@ -44,8 +44,8 @@ absl::StatusOr<std::vector<std::string>> ModelRepository::Sync() {
     for (size_t i = next++; i < loads.size(); i = next++) Run(loads[i]);
   };
   std::vector<std::thread> threads;
-  const size_t helpers = std::min(loads.size(), static_cast<size_t>(load_threads_));
-  for (size_t i = 1; i < helpers; ++i) threads.emplace_back(work);
+  const size_t at_once = std::min(loads.size(), static_cast<size_t>(load_threads_));
+  for (size_t i = 1; i < at_once; ++i) threads.emplace_back(work);
   work();
   for (std::thread& thread : threads) thread.join();
 
