@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -48,6 +49,10 @@ int PortIn(const std::string& line, const std::string& before, const std::string
 
 }  // namespace
 
+std::string ProgramPath(const std::string& name) {
+  return std::filesystem::read_symlink("/proc/self/exe").replace_filename(name).string();
+}
+
 void RunProgram(const std::vector<std::string>& words) {
   int status = -1;
   waitpid(Spawn(words, -1), &status, 0);
@@ -55,7 +60,7 @@ void RunProgram(const std::vector<std::string>& words) {
 }
 
 ServerProcess::ServerProcess(const std::string& repository, const std::vector<std::string>& flags, int port) {
-  std::vector<std::string> words = {std::getenv("BITSTAGE_SERVER"),
+  std::vector<std::string> words = {ProgramPath("bitstage-server"),
                                     "--model-repository",
                                     repository,
                                     "--host",
@@ -159,6 +164,9 @@ int ServerProcess::Wait() {
 }
 
 int ServerProcess::Terminate() {
+  // An idle client of gRPC looks at its connection every five seconds only, and a server waits for it to hang up.
+  stub_ = nullptr;
+  channel_ = nullptr;
   Signal(SIGTERM);
   return Wait();
 }

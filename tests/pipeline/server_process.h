@@ -14,6 +14,9 @@
 
 namespace bitstage::server {
 
+// Of a program that was built beside this one.
+std::string ProgramPath(const std::string& name);
+
 // Runs a program to its end; fails the test where that is not 0.
 void RunProgram(const std::vector<std::string>& words);
 

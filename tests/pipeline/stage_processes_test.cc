@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "engine/codec/frame.h"
@@ -57,7 +59,7 @@ class StageProcesses : public testing::Test {
     const std::string model = root_ + "/whole/net/1/model.bitstage";
     ASSERT_TRUE(WriteModelFile(SmallNetwork(), model).ok());
     for (const std::string stages : {"2", "3"}) {
-      RunProgram({std::getenv("BITSTAGE_MODEL"), "partition", model, "--stages", stages, "-o", root_ + "/" + stages});
+      RunProgram({ProgramPath("bitstage-model"), "partition", model, "--stages", stages, "-o", root_ + "/" + stages});
     }
   }
   static void TearDownTestSuite() { std::filesystem::remove_all(root_); }
@@ -217,6 +219,45 @@ TEST_F(StageProcesses, ADeadlineEndsARequestWhoseNextStageIsStuck) {
   EXPECT_TRUE(Infer(front, RandomRequest(random, 1), &response).ok());
   while (last.Metric("bitstage_in_flight_requests") > 0) {
   }
+}
+
+// Clients that give up at every moment of a request's way, while the next stage comes and goes.
+TEST_F(StageProcesses, SurviveClientsThatGiveUpAndANextStageThatComesAndGoes) {
+  const ServerProcess whole = Whole();
+  auto last = std::make_unique<ServerProcess>(Stage(2, 1), std::vector<std::string>{"--stage"});
+  const ServerProcess front = Front(*last);
+  whole.WaitFor(true);
+  front.WaitFor(true);
+  std::atomic<int> answered = 0;
+  std::atomic<bool> over = false;
+  std::vector<std::thread> clients;
+  for (unsigned seed = 0; seed < 6; ++seed) {
+    clients.emplace_back([&front, &answered, &over, seed] {
+      std::mt19937 random(seed);
+      const ModelInferRequest request = RandomRequest(random, 4);
+      while (!over) {
+        ModelInferResponse response;
+        const grpc::Status status = Infer(front, request, &response, std::chrono::milliseconds(random() % 60));
+        if (status.ok()) ++answered;
+        EXPECT_TRUE(status.ok() || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
+                    status.error_code() == grpc::StatusCode::UNAVAILABLE)
+            << status.error_code() << " " << status.error_message();
+      }
+    });
+  }
+  const int port = last->port();
+  for (int i = 0; i < 3; ++i) {
+    for (const int before = answered; answered < before + 50;) std::this_thread::yield();
+    last->Kill();
+    last = std::make_unique<ServerProcess>(Stage(2, 1), std::vector<std::string>{"--stage"}, port);
+    front.WaitFor(true);
+  }
+  over = true;
+  for (std::thread& client : clients) client.join();
+  while (front.Metric("bitstage_in_flight_requests") > 0 || last->Metric("bitstage_in_flight_requests") > 0) {
+  }
+  std::mt19937 random(1);
+  ExpectSameAnswer(whole, front, RandomRequest(random, 2));
 }
 
 TEST_F(StageProcesses, AStageOfAnotherPartitionIsRefusedAndBothAreNamed) {

@@ -44,6 +44,18 @@ TEST(ServerFlags, RefusesAMissingValueAndASwitchWithOne) {
   ExpectRefused({"--help=yes"}, "--help takes no value");
 }
 
+TEST(ServerFlags, WantsAnAddressOfTheNextStage) {
+  for (const char* good : {"stage1:9001", "10.0.0.7:1", "[::1]:65535"}) {
+    const auto flags = Parse({"--model-repository", "m", "--stage", "--next-stage", good});
+    ASSERT_TRUE(flags.ok()) << flags.status();
+    EXPECT_EQ(flags->next_stage, good);
+    EXPECT_TRUE(flags->stage);
+  }
+  for (const char* bad : {"stage1", "stage1:", ":9001", "stage1:0", "stage1:65536", "stage1:grpc"}) {
+    ExpectRefused({"--model-repository", "m", "--next-stage", bad}, "--next-stage takes HOST:PORT, not \"");
+  }
+}
+
 TEST(ServerFlags, WantsARepositoryUnlessAskedForHelp) {
   ExpectRefused({}, "--model-repository DIR is required");
   EXPECT_TRUE(Parse({"--help"}).ok());
