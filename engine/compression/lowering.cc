@@ -32,6 +32,24 @@ void FoldSteps(const Grid& grid, const LayerGeometry& layer, bool invert, std::s
   }
 }
 
+// The diagonals of the Hessians: of one output channel's weights, or with groups of every weight. What no patch reached
+// still counts a little, so that its scale stays sensible.
+std::vector<double> Importance(const LayerGeometry& layer, std::span<const Hessian> hessians) {
+  constexpr double kLeastShare = 1e-3;   // of the mean
+  std::vector<double> importance;
+  const int64_t repeat = layer.groups == 1 ? 1 : layer.group_outputs();
+  for (const Hessian& hessian : hessians) {
+    double mean = 0;
+    for (int64_t j = 0; j < hessian.size(); ++j) mean += hessian.At(j, j) / static_cast<double>(hessian.size());
+    for (int64_t output = 0; output < repeat; ++output) {
+      for (int64_t j = 0; j < hessian.size(); ++j) {
+        importance.push_back(mean > 0 ? std::max(hessian.At(j, j), kLeastShare * mean) : 1.0);
+      }
+    }
+  }
+  return importance;
+}
+
 // Quantizes the layers of `graph` one after another while an executor runs it.
 class Lowering {
  public:
@@ -78,14 +96,17 @@ class Lowering {
     const Tensor original = weights.Clone();
     Tensor folded = weights.Clone();
     FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
-    WeightCodes codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer]);
     // A fully connected layer over a rank above 1 has its channels last; its rows are then not the batch's channels.
     const bool plain = !geometry.transposed && (input.shape().rank() == 2 || input.shape().rank() == 4) &&
                        !(input.shape().rank() == 4 && std::holds_alternative<FullyConnected>(node.op));
+    WeightCodes codes;
     if (options_.second_order_rounding && plain) {
-      const int64_t patches = geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches;
-      BITSTAGE_ASSIGN_OR_RETURN(
-          codes, RoundSecondOrder(folded.Span<float>(), codes, LayerHessians(geometry, grid, input, patches)));
+      const std::vector<Hessian> hessians =
+          LayerHessians(geometry, grid, input, geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches);
+      codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer], Importance(geometry, hessians));
+      BITSTAGE_ASSIGN_OR_RETURN(codes, RoundSecondOrder(folded.Span<float>(), codes, hessians));
+    } else {
+      codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer]);
     }
     const std::vector<float> rounded = codes.Dequantized();
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
@@ -120,9 +141,10 @@ std::vector<size_t> WeightedNodes(const Graph& graph) {
   return nodes;
 }
 
-WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision) {
+WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision,
+                         std::span<const double> importance) {
   if (precision.codebook == Codebook::kUniform) {
-    return UniformWeights(shape, w, precision.bits, precision.scale, WeightClip::kMse);
+    return UniformWeights(shape, w, precision.bits, precision.scale, WeightClip::kMse, importance);
   }
   const double eta = SyqThreshold(w, precision.codebook);
   std::vector<int8_t> codes = SyqCodes(w, eta, precision.codebook);

@@ -40,8 +40,10 @@ absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
                             const LoweringOptions& options, ThreadPool* pool,
                             const std::function<void(int64_t, int64_t)>& progress);
 
-// The codes of float weights `w` (O x I/groups [x KH x KW]) rounded to nearest, scales by least squared error.
-WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision);
+// The codes of float weights `w` (O x I/groups [x KH x KW]) rounded to nearest, scales by least squared error, weighted by
+// `importance` (UniformWeights; SYQ's scales follow from its codes and have none).
+WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision,
+                         std::span<const double> importance = {});
 
 // Adds the correction above to `bias`; the means are by input channel, E[x] and E[x̂].
 void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,

@@ -81,12 +81,11 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> noise,
                             MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages),
                                                  {kMeasuredLow, kMeasuredHigh}, pool, progress));
-  const double margin = std::max(MeanMargin(calibration.features), 1e-12);
   std::vector<LayerMenu> menus;
   const std::vector<size_t> nodes = WeightedNodes(graph);
   for (size_t layer = 0; layer < nodes.size(); ++layer) {
     const Shape& shape = graph.constant(WeightsOf(graph.nodes[nodes[layer]].op)).shape();
-    menus.push_back({shape.elements(), shape[0], NoiseCurve(noise[layer][0] / margin, noise[layer][1] / margin)});
+    menus.push_back({shape.elements(), shape[0], NoiseCurve(noise[layer][0], noise[layer][1])});
   }
   return menus;
 }

@@ -10,29 +10,31 @@ namespace bitstage {
 namespace {
 
 struct Fit {
-  double error = 0;                // Σ (w − ŵ)²
+  double error = 0;                // Σ h (w − ŵ)²
   double least_squares_scale = 0;  // the best scale for these codes
 };
 
-Fit Evaluate(std::span<const float> weights, double scale, int magnitude) {
+Fit Evaluate(std::span<const float> weights, std::span<const double> importance, double scale, int magnitude) {
   const double per_scale = 1 / scale;
   double error = 0;
   double product = 0;
   double square = 0;
-  for (const float weight : weights) {
-    const double w = weight;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const double w = weights[i];
+    const double h = importance.empty() ? 1.0 : importance[i % importance.size()];
     const double q =
         RoundHalfEven(std::clamp(w * per_scale, -static_cast<double>(magnitude), static_cast<double>(magnitude)));
-    error += (w - scale * q) * (w - scale * q);
-    product += w * q;
-    square += q * q;
+    error += h * (w - scale * q) * (w - scale * q);
+    product += h * w * q;
+    square += h * q * q;
   }
   return {error, square == 0 ? scale : product / square};
 }
 
 }  // namespace
 
-double UniformScale(std::span<const float> weights, int magnitude, WeightClip clip) {
+double UniformScale(std::span<const float> weights, int magnitude, WeightClip clip,
+                    std::span<const double> importance) {
   double largest = 0;
   for (const float w : weights) largest = std::max(largest, std::abs(static_cast<double>(w)));
   const double widest = largest / magnitude;
@@ -42,10 +44,10 @@ double UniformScale(std::span<const float> weights, int magnitude, WeightClip cl
   constexpr int kCandidates = 57;  // 1.05^-56 = 1/15.4
   constexpr int kIterations = 20;
   double best = widest;
-  Fit best_fit = Evaluate(weights, widest, magnitude);
+  Fit best_fit = Evaluate(weights, importance, widest, magnitude);
   for (int i = 1; i < kCandidates; ++i) {
     const double scale = widest * std::pow(kRatio, -i);
-    const Fit fit = Evaluate(weights, scale, magnitude);
+    const Fit fit = Evaluate(weights, importance, scale, magnitude);
     if (fit.error < best_fit.error) {
       best_fit = fit;
       best = scale;
@@ -53,7 +55,7 @@ double UniformScale(std::span<const float> weights, int magnitude, WeightClip cl
   }
   for (int i = 0; i < kIterations; ++i) {
     const double scale = best_fit.least_squares_scale;
-    const Fit fit = Evaluate(weights, scale, magnitude);
+    const Fit fit = Evaluate(weights, importance, scale, magnitude);
     if (!(fit.error < best_fit.error)) break;
     best_fit = fit;
     best = scale;
@@ -68,7 +70,7 @@ int NearestCode(double x, Codebook codebook, int magnitude) {
 }
 
 WeightCodes UniformWeights(const Shape& shape, std::span<const float> weights, int bits, ScaleKind kind,
-                           WeightClip clip) {
+                           WeightClip clip, std::span<const double> importance) {
   WeightCodes result;
   result.shape = shape;
   result.codebook = Codebook::kUniform;
@@ -80,7 +82,10 @@ WeightCodes UniformWeights(const Shape& shape, std::span<const float> weights, i
 
   std::vector<double> found;
   for (size_t s = 0; s < scales; ++s) {
-    found.push_back(UniformScale(weights.subspan(s * per_scale, per_scale), magnitude, clip));
+    // With a row for every output channel the one of this channel counts, else the one row counts for all.
+    const std::span<const double> row =
+        importance.size() == weights.size() ? importance.subspan(s * per_scale, per_scale) : importance;
+    found.push_back(UniformScale(weights.subspan(s * per_scale, per_scale), magnitude, clip, row));
   }
   double widest = *std::max_element(found.begin(), found.end());
   if (widest == 0) widest = 1;
