@@ -40,18 +40,18 @@ if [ $# -eq 0 ]; then
 fi
 
 log=$(mktemp)
-build/release/bin/bitstage-server --model-repository deploy/models --grpc-port 0 --metrics-port 0 2>"$log" &
+build/release/bin/bitstage-server --model-repository deploy/models --host 127.0.0.1 --grpc-port 0 --metrics-port 0 2>"$log" &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; rm -f "$log"' EXIT
 
 # The server prints its addresses when it serves.
 for _ in $(seq 300); do
-  grep -q 'serving' "$log" && break
+  grep -q 'info ready' "$log" && break
   kill -0 "$server" 2>/dev/null || { cat "$log" >&2; echo "run.sh: the server did not start" >&2; exit 1; }
   sleep 0.02
 done
-address=$(sed -n 's/.*gRPC listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
-metrics=$(sed -n 's/.*metrics listening on \([^ ]*\).*/\1/p' "$log" | head -n 1)
+address=$(sed -n 's/.*listening on \([^ ]*\) (gRPC).*/\1/p' "$log")
+metrics=$(sed -n 's/.*listening on \([^ ]*\) (metrics).*/\1/p' "$log")
 
 build/release/bin/bitstage-client --server "$address" status
 build/release/bin/bitstage-client --server "$address" classify "$@"
@@ -59,7 +59,8 @@ echo
 echo "a few of the metrics at http://$metrics/metrics:"
 exec 3<>"/dev/tcp/${metrics%:*}/${metrics##*:}"
 printf 'GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
-grep -E '^(bitstage_model_(weight|arena|file)_bytes|bitstage_requests_total|bitstage_request_duration_seconds_(sum|count)|process_resident_memory_bytes)' <&3 | sed 's/^/  /'
+grep -E '^(bitstage_model_(weight|arena|file)_bytes|bitstage_request_duration_seconds_(sum|count).*phase="(decode|compute|total)"|bitstage_requests_total.*ModelInfer|process_resident)' <&3 |
+  grep -v '"unknown"' | sed 's/^/  /'
 
 kill -TERM "$server"
 wait "$server" && echo "the server stopped cleanly (exit 0)"

@@ -100,7 +100,8 @@ class Compression {
       return LowerTo(with_grids, FixedPrecision(graph, recipe_.weights));
     }
     BITSTAGE_ASSIGN_OR_RETURN(const std::vector<LayerMenu> menus,
-                              MeasureMenus(graph, calibration_, images_, pool_, Phase("measuring sensitivities")));
+                              MeasureMenus(graph, calibration_, images_, recipe_.second_order_rounding, pool_,
+                                           Phase("measuring sensitivities")));
     if (!recipe_.budget) return LowerTo(with_grids, AllocateByDefault(menus));
     const Budget& budget = *recipe_.budget;
     switch (budget.kind) {

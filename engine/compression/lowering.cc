@@ -35,7 +35,7 @@ void FoldSteps(const Grid& grid, const LayerGeometry& layer, bool invert, std::s
 // The diagonals of the Hessians: of one output channel's weights, or with groups of every weight. What no patch reached
 // still counts a little, so that its scale stays sensible.
 std::vector<double> Importance(const LayerGeometry& layer, std::span<const Hessian> hessians) {
-  constexpr double kLeastShare = 1e-3;   // of the mean
+  constexpr double kLeastShare = 1e-3;  // of the mean
   std::vector<double> importance;
   const int64_t repeat = layer.groups == 1 ? 1 : layer.group_outputs();
   for (const Hessian& hessian : hessians) {
@@ -48,6 +48,14 @@ std::vector<double> Importance(const LayerGeometry& layer, std::span<const Hessi
     }
   }
   return importance;
+}
+
+// A fully connected layer over a rank above 1 has its channels last: the batch's channels are not its inputs. A
+// transposed convolution's patches would be of its output.
+bool HasPlainPatches(const Node& node, const Tensor& input) {
+  const int rank = input.shape().rank();
+  return (std::holds_alternative<Conv>(node.op) && rank == 4) ||
+         (std::holds_alternative<FullyConnected>(node.op) && rank == 2);
 }
 
 // Quantizes the layers of `graph` one after another while an executor runs it.
@@ -96,22 +104,16 @@ class Lowering {
     const Tensor original = weights.Clone();
     Tensor folded = weights.Clone();
     FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
-    // A fully connected layer over a rank above 1 has its channels last; its rows are then not the batch's channels.
-    const bool plain = !geometry.transposed && (input.shape().rank() == 2 || input.shape().rank() == 4) &&
-                       !(input.shape().rank() == 4 && std::holds_alternative<FullyConnected>(node.op));
     WeightCodes codes;
-    if (options_.second_order_rounding && plain) {
-      const std::vector<Hessian> hessians =
-          LayerHessians(geometry, grid, input, geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches);
-      codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer], Importance(geometry, hessians));
-      BITSTAGE_ASSIGN_OR_RETURN(codes, RoundSecondOrder(folded.Span<float>(), codes, hessians));
+    if (options_.second_order_rounding) {
+      BITSTAGE_ASSIGN_OR_RETURN(codes, RoundLayer(graph_, node, grid, input, folded, precision_[layer]));
     } else {
       codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer]);
     }
     const std::vector<float> rounded = codes.Dequantized();
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
     FoldSteps(grid, geometry, /*invert=*/true, weights.Span<float>());
-    if (options_.bias_correction && plain) {
+    if (options_.bias_correction && HasPlainPatches(node, input)) {
       const std::vector<double>& mean = calibration_.values[static_cast<size_t>(node.inputs[0])].mean;
       CorrectBias(geometry, original, weights.Span<float>(), mean, ChannelMeans(input),
                   graph_.constant(BiasOf(node.op)).values->Span<float>());
@@ -150,6 +152,16 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
   std::vector<int8_t> codes = SyqCodes(w, eta, precision.codebook);
   const std::vector<double> alphas = SyqLeastSquaresAlphas(shape, precision.scale, w, codes);
   return SyqWeights(shape, precision.codebook, precision.scale, std::move(codes), alphas);
+}
+
+absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
+                                       const Tensor& input, const Tensor& w, const LayerPrecision& precision) {
+  if (!HasPlainPatches(node, input)) return RoundWeights(w.shape(), w.Span<float>(), precision);
+  const LayerGeometry geometry = GeometryOf(graph, node);
+  const std::vector<Hessian> hessians =
+      LayerHessians(geometry, grid.value_or(Grid{}), input, geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches);
+  const WeightCodes start = RoundWeights(w.shape(), w.Span<float>(), precision, Importance(geometry, hessians));
+  return RoundSecondOrder(w.Span<float>(), start, hessians);
 }
 
 void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,

@@ -40,10 +40,16 @@ absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
                             const LoweringOptions& options, ThreadPool* pool,
                             const std::function<void(int64_t, int64_t)>& progress);
 
-// The codes of float weights `w` (O x I/groups [x KH x KW]) rounded to nearest, scales by least squared error, weighted by
-// `importance` (UniformWeights; SYQ's scales follow from its codes and have none).
+// The codes of float weights `w` (O x I/groups [x KH x KW]) rounded to nearest, scales by least squared error, weighted
+// by `importance` (UniformWeights; SYQ's scales follow from its codes and have none).
 WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision,
                          std::span<const double> importance = {});
+
+// The same for a layer whose input activations are known ([images] + per-image shape): scales weighted by how much each
+// weight moves the output, codes by second-order rounding. `w` is in units of the grid's steps (grid.h); no grid: real
+// numbers. Layers whose patches LayerHessians does not gather are rounded to nearest.
+absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
+                                       const Tensor& input, const Tensor& w, const LayerPrecision& precision);
 
 // Adds the correction above to `bias`; the means are by input channel, E[x] and E[x̂].
 void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,

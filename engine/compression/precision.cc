@@ -76,11 +76,11 @@ std::vector<LayerPrecision> PrecisionOf(const Allocation& allocation) {
 }  // namespace
 
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
-                                                    const Tensor& images, ThreadPool* pool,
+                                                    const Tensor& images, bool second_order_rounding, ThreadPool* pool,
                                                     const std::function<void(int64_t, int64_t)>& progress) {
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> noise,
                             MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages),
-                                                 {kMeasuredLow, kMeasuredHigh}, pool, progress));
+                                                 {kMeasuredLow, kMeasuredHigh}, second_order_rounding, pool, progress));
   std::vector<LayerMenu> menus;
   const std::vector<size_t> nodes = WeightedNodes(graph);
   for (size_t layer = 0; layer < nodes.size(); ++layer) {

@@ -32,7 +32,7 @@ inline constexpr int kMaxBits = 8;
 
 // One entry a weighted node.
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
-                                                    const Tensor& images, ThreadPool* pool,
+                                                    const Tensor& images, bool second_order_rounding, ThreadPool* pool,
                                                     const std::function<void(int64_t, int64_t)>& progress);
 
 // The least bits whose summed noise is at most `noise`; the widest codes where even they are noisier.

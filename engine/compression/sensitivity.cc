@@ -88,12 +88,39 @@ double MeanDivergence(const Tensor& z, const Tensor& z_hat) {
 
 absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
     const Graph& graph, const Calibration& calibration, const Tensor& images, const std::vector<int>& widths,
-    ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress) {
-  Graph trial = graph.Clone();
+    bool second_order_rounding, ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress) {
   const std::vector<size_t> nodes = WeightedNodes(graph);
-  BITSTAGE_ASSIGN_OR_RETURN(const Tensor reference, RunFeatures(graph, images, pool));
-  std::vector<std::vector<double>> noise(nodes.size());
+  const auto total = static_cast<int64_t>(nodes.size() * (widths.size() + 1));
   int64_t done = 0;
+
+  // One pass of the float network shows every layer its inputs.
+  std::vector<std::vector<std::vector<float>>> rounded(nodes.size());  // [layer][width][weight]
+  Tensor reference;
+  const ValueId features = FeatureValue(graph);
+  absl::Status status;
+  const std::vector<TensorView> inputs = {images.View()};
+  const auto observe = [&](ValueId id, const Tensor& value) {
+    if (id == features) reference = value.Clone();
+    for (size_t layer = 0; layer < nodes.size() && status.ok(); ++layer) {
+      const Node& node = graph.nodes[nodes[layer]];
+      if (node.inputs[0] != id) continue;
+      const Tensor& w = *graph.constant(WeightsOf(node.op)).values;
+      for (const int bits : widths) {
+        const LayerPrecision precision{Codebook::kUniform, bits, ScaleKind::kChannel};
+        const absl::StatusOr<WeightCodes> codes = second_order_rounding
+                                                      ? RoundLayer(graph, node, std::nullopt, value, w, precision)
+                                                      : RoundWeights(w.shape(), w.Span<float>(), precision);
+        if (status = codes.status(); !status.ok()) return;
+        rounded[layer].push_back(codes->Dequantized());
+      }
+      if (progress) progress(++done, total);
+    }
+  };
+  BITSTAGE_RETURN_IF_ERROR(FloatExecutor(graph, pool).Run(inputs, observe).status());
+  BITSTAGE_RETURN_IF_ERROR(status);
+
+  Graph trial = graph.Clone();
+  std::vector<std::vector<double>> noise(nodes.size());
   for (size_t layer = 0; layer < nodes.size(); ++layer) {
     const Node& node = trial.nodes[nodes[layer]];
     const LayerGeometry geometry = GeometryOf(trial, node);
@@ -102,16 +129,13 @@ absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
     const Tensor original = weights->Clone();
     const Tensor original_bias = bias->Clone();
     const std::vector<double>& mean = calibration.values[static_cast<size_t>(node.inputs[0])].mean;
-    for (const int bits : widths) {
-      const std::vector<float> rounded =
-          RoundWeights(original.shape(), original.Span<float>(), {Codebook::kUniform, bits, ScaleKind::kChannel})
-              .Dequantized();
-      std::copy(rounded.begin(), rounded.end(), weights->Span<float>().begin());
+    for (const std::vector<float>& candidate : rounded[layer]) {
+      std::copy(candidate.begin(), candidate.end(), weights->Span<float>().begin());
       bias = original_bias.Clone();
-      if (!geometry.transposed) CorrectBias(geometry, original, rounded, mean, mean, bias->Span<float>());
-      BITSTAGE_ASSIGN_OR_RETURN(const Tensor features, RunFeatures(trial, images, pool));
-      noise[layer].push_back(MeanDivergence(reference, features));
-      if (progress) progress(++done, static_cast<int64_t>(nodes.size() * widths.size()));
+      if (!geometry.transposed) CorrectBias(geometry, original, candidate, mean, mean, bias->Span<float>());
+      BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(trial, images, pool));
+      noise[layer].push_back(MeanDivergence(reference, found));
+      if (progress) progress(++done, total);
     }
     weights = original.Clone();
     bias = original_bias.Clone();

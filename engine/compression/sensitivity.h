@@ -22,10 +22,11 @@ double MeanMargin(const Tensor& z);
 // form in it like ‖r_z‖², but one that weighs an entry of z by how much the decision hangs on it.
 double MeanDivergence(const Tensor& z, const Tensor& z_hat);
 
-// For every weighted node and every width of `widths`: MeanDivergence when that layer alone is rounded to that many bits
-// (per-output-channel scales, biases corrected) and the rest stays float. [weighted node][width].
+// For every weighted node and every width of `widths`: MeanDivergence when that layer alone is rounded to that many
+// bits (per-output-channel scales, by RoundLayer where second_order_rounding, biases corrected) and the rest stays
+// float. [weighted node][width].
 absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
     const Graph& graph, const Calibration& calibration, const Tensor& images, const std::vector<int>& widths,
-    ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress);
+    bool second_order_rounding, ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress);
 
 }  // namespace bitstage

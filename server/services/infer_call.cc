@@ -63,15 +63,9 @@ void InferCall::Drop(const absl::Status& reason) {
 
 absl::Status InferCall::Compute(SessionSlot& slot) {
   const ModelInterface& interface = *target_.offer.interface;
-  const auto queued = target_.clock.Now() - target_.arrival;
-  RunDurations durations;
-  BITSTAGE_RETURN_IF_ERROR(
-      RunInference(request_, interface.preprocessing, *state(), target_.clock, slot.session, slot.staging, durations));
-  ModelMetrics& metrics = target_.metrics.ForModel(interface.name);
-  metrics.Observe(Phase::kQueue, queued);
-  metrics.Observe(Phase::kDecode, durations.decode);
-  metrics.Observe(Phase::kCompute, durations.compute);
-  return absl::OkStatus();
+  queued_ = target_.clock.Now() - target_.arrival;
+  return RunInference(request_, interface.preprocessing, *state(), target_.clock, slot.session, slot.staging,
+                      durations_);
 }
 
 absl::Status InferCall::Forward(const SessionSlot& slot) {

@@ -28,7 +28,8 @@ TEST(MeasureSensitivities, FallWithEveryBitAboutFourfold) {
   const Tensor images = RandomTensor({6, 8, 6, 6}, 9);
   const auto calibration = Calibrate(graph, images, nullptr, {});
   ASSERT_TRUE(calibration.ok());
-  const auto noise = MeasureSensitivities(graph, *calibration, images, {4, 6, 8}, nullptr, {});
+  const auto noise =
+      MeasureSensitivities(graph, *calibration, images, {4, 6, 8}, /*second_order_rounding=*/false, nullptr, {});
   ASSERT_TRUE(noise.ok()) << noise.status();
   ASSERT_EQ(noise->size(), 2u);
   for (const std::vector<double>& layer : *noise) {
