@@ -23,15 +23,21 @@ absl::StatusOr<Calibration> Calibrate(const Graph& graph, const Tensor& images, 
                                       const std::function<void(int64_t, int64_t)>& progress) {
   Calibration calibration;
   calibration.values.resize(graph.values.size());
+  calibration.patch_means.resize(graph.nodes.size());
   const ValueId features = FeatureValue(graph);
   int64_t done = 0;
   const auto observe = [&](ValueId id, Tensor& value) {
     if (id == features) calibration.features = value.Clone();
     if (progress) progress(++done, static_cast<int64_t>(graph.nodes.size() + graph.inputs.size()));
     if (value.type() != DataType::kFloat32) return;
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      const Node& node = graph.nodes[i];
+      if (WeightsOf(node.op) == kNoConstant || node.inputs[0] != id || !HasPatches(node, value)) continue;
+      const LayerGeometry layer = GeometryOf(graph, node);
+      calibration.patch_means[i] = PatchMeans(layer, value, MaxPatches(layer));
+    }
     ValueStatistics& statistics = calibration.values[static_cast<size_t>(id)];
-    statistics.mean = ChannelMeans(value);
-    const auto channels = static_cast<int64_t>(statistics.mean.size());
+    const int64_t channels = value.shape().rank() > 1 ? value.shape()[1] : 1;
     const int64_t images_seen = value.shape()[0];
     const int64_t inner = value.shape().elements() / (images_seen * channels);
     statistics.channels.resize(static_cast<size_t>(channels));

@@ -15,12 +15,12 @@ namespace bitstage {
 // What was seen of one float value, by channel (axis 0; the elements of a rank-1 value are its channels).
 struct ValueStatistics {
   std::vector<Histogram> channels;
-  std::vector<double> mean;
 };
 
 struct Calibration {
-  std::vector<ValueStatistics> values;  // by ValueId; empty for values that are not float
-  Tensor features;                      // the last feature vectors z, [images] + per-image shape (methods.md §3, 2)
+  std::vector<std::vector<double>> patch_means;  // by index into Graph::nodes (PatchMeans); empty where there are none
+  std::vector<ValueStatistics> values;           // by ValueId; empty for values that are not float
+  Tensor features;  // the last feature vectors z, [images] + per-image shape (methods.md §3, 2)
 };
 
 // The value that the decision is read from: the input of a closing Softmax or ArgMax, else the first graph output.

@@ -14,10 +14,6 @@
 namespace bitstage {
 namespace {
 
-// Patches that a layer's second moments are summed over: more change no rounding that is measurable.
-constexpr int64_t kMaxPatches = 8192;
-constexpr int64_t kMaxGroupedPatches = 2048;
-
 // Weights in units of the input's codes: multiplied by the input grid's step where that differs by channel (grid.h).
 void FoldSteps(const Grid& grid, const LayerGeometry& layer, bool invert, std::span<float> w) {
   if (!grid.HasStepPerChannel()) return;
@@ -48,14 +44,6 @@ std::vector<double> Importance(const LayerGeometry& layer, std::span<const Hessi
     }
   }
   return importance;
-}
-
-// A fully connected layer over a rank above 1 has its channels last: the batch's channels are not its inputs. A
-// transposed convolution's patches would be of its output.
-bool HasPlainPatches(const Node& node, const Tensor& input) {
-  const int rank = input.shape().rank();
-  return (std::holds_alternative<Conv>(node.op) && rank == 4) ||
-         (std::holds_alternative<FullyConnected>(node.op) && rank == 2);
 }
 
 // Quantizes the layers of `graph` one after another while an executor runs it.
@@ -113,9 +101,9 @@ class Lowering {
     const std::vector<float> rounded = codes.Dequantized();
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
     FoldSteps(grid, geometry, /*invert=*/true, weights.Span<float>());
-    if (options_.bias_correction && HasPlainPatches(node, input)) {
-      const std::vector<double>& mean = calibration_.values[static_cast<size_t>(node.inputs[0])].mean;
-      CorrectBias(geometry, original, weights.Span<float>(), mean, ChannelMeans(input),
+    if (options_.bias_correction && HasPatches(node, input)) {
+      CorrectBias(geometry, original.Span<float>(), weights.Span<float>(), calibration_.patch_means[nodes_[layer]],
+                  PatchMeans(geometry, input, MaxPatches(geometry)),
                   graph_.constant(BiasOf(node.op)).values->Span<float>());
     }
     codes_[layer] = std::move(codes);
@@ -156,23 +144,26 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
 
 absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
                                        const Tensor& input, const Tensor& w, const LayerPrecision& precision) {
-  if (!HasPlainPatches(node, input)) return RoundWeights(w.shape(), w.Span<float>(), precision);
+  if (!HasPatches(node, input)) return RoundWeights(w.shape(), w.Span<float>(), precision);
   const LayerGeometry geometry = GeometryOf(graph, node);
-  const std::vector<Hessian> hessians =
-      LayerHessians(geometry, grid.value_or(Grid{}), input, geometry.groups > 1 ? kMaxGroupedPatches : kMaxPatches);
+  const std::vector<Hessian> hessians = LayerHessians(geometry, grid.value_or(Grid{}), input, MaxPatches(geometry));
   const WeightCodes start = RoundWeights(w.shape(), w.Span<float>(), precision, Importance(geometry, hessians));
   return RoundSecondOrder(w.Span<float>(), start, hessians);
 }
 
-void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,
+void CorrectBias(const LayerGeometry& layer, std::span<const float> w, std::span<const float> w_hat,
                  std::span<const double> mean, std::span<const double> mean_hat, std::span<float> bias) {
-  // Σ W·E[x] − Σ Ŵ·E[x̂]  =  Σ (W − Ŵ)·E[x̂]  +  Σ (W − 0)·(E[x] − E[x̂])
-  std::vector<double> drift(mean.begin(), mean.end());
-  for (size_t c = 0; c < drift.size(); ++c) drift[c] -= mean_hat[c];
-  const std::vector<float> zero(w_hat.size(), 0.0f);
-  const std::vector<double> rounding = BiasCorrection(w.shape(), layer.groups, w.Span<float>(), w_hat, mean_hat);
-  const std::vector<double> shift = BiasCorrection(w.shape(), layer.groups, w.Span<float>(), zero, drift);
-  for (size_t o = 0; o < bias.size(); ++o) bias[o] += static_cast<float>(rounding[o] + shift[o]);
+  const int64_t k = layer.K();
+  for (int64_t o = 0; o < layer.outputs; ++o) {
+    const int64_t group = o / layer.group_outputs();
+    double gap = 0;
+    for (int64_t j = 0; j < k; ++j) {
+      const auto at = static_cast<size_t>(o * k + j);
+      const auto column = static_cast<size_t>(group * k + j);
+      gap += static_cast<double>(w[at]) * mean[column] - static_cast<double>(w_hat[at]) * mean_hat[column];
+    }
+    bias[static_cast<size_t>(o)] += static_cast<float>(gap);
+  }
 }
 
 absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,

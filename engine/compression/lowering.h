@@ -51,8 +51,9 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
 absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
                                        const Tensor& input, const Tensor& w, const LayerPrecision& precision);
 
-// Adds the correction above to `bias`; the means are by input channel, E[x] and E[x̂].
-void CorrectBias(const LayerGeometry& layer, const Tensor& w, std::span<const float> w_hat,
+// Adds the correction above to `bias`; `w` and `w_hat` in real numbers, the means as PatchMeans gives them for the
+// float network and for the one quantized so far.
+void CorrectBias(const LayerGeometry& layer, std::span<const float> w, std::span<const float> w_hat,
                  std::span<const double> mean, std::span<const double> mean_hat, std::span<float> bias);
 
 }  // namespace bitstage

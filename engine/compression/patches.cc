@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/functional/function_ref.h"
+
 namespace bitstage {
 namespace {
 
@@ -29,6 +31,31 @@ int64_t OutputExtent(const Window& w, int axis, int64_t in) {
   return (in + w.pad_before[a] + w.pad_after[a] - w.dilation[a] * (w.kernel[a] - 1) - 1) / w.stride[a] + 1;
 }
 
+// use(rows) for blocks of whole patches, evenly spaced over all patches of all images, at most `max_patches` in all.
+void ForEachPatchBlock(const LayerGeometry& layer, const Tensor& input, int64_t group, int64_t max_patches,
+                       absl::FunctionRef<void(std::span<float>)> use) {
+  const Shape& shape = input.shape();
+  const bool spatial = shape.rank() == 4;
+  const int64_t height = spatial ? shape[2] : 1;
+  const int64_t width = spatial ? shape[3] : 1;
+  const int64_t out_width = OutputExtent(layer.window, 1, width);
+  const int64_t per_image = OutputExtent(layer.window, 0, height) * out_width;
+  const int64_t total = shape[0] * per_image;
+  const int64_t used = std::min(total, max_patches);
+  const int64_t k = layer.K();
+  std::vector<float> rows(static_cast<size_t>(std::min(kPatchBlock, used) * k));
+  for (int64_t begin = 0; begin < used; begin += kPatchBlock) {
+    const int64_t count = std::min(kPatchBlock, used - begin);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t patch = (begin + i) * total / used;
+      const float* image = input.Span<float>().data() + patch / per_image * layer.inputs * height * width;
+      const int64_t position = patch % per_image;
+      GatherPatch(layer, image, height, width, group, position / out_width, position % out_width, rows.data() + i * k);
+    }
+    use(std::span(rows).first(static_cast<size_t>(count * k)));
+  }
+}
+
 }  // namespace
 
 LayerGeometry GeometryOf(const Graph& graph, const Node& node) {
@@ -49,54 +76,42 @@ LayerGeometry GeometryOf(const Graph& graph, const Node& node) {
 
 std::vector<Hessian> LayerHessians(const LayerGeometry& layer, const Grid& grid, const Tensor& input,
                                    int64_t max_patches) {
-  const Shape& shape = input.shape();
-  const bool spatial = shape.rank() == 4;
-  const int64_t height = spatial ? shape[2] : 1;
-  const int64_t width = spatial ? shape[3] : 1;
-  const int64_t out_height = OutputExtent(layer.window, 0, height);
-  const int64_t out_width = OutputExtent(layer.window, 1, width);
-  const int64_t per_image = out_height * out_width;
-  const int64_t total = shape[0] * per_image;
-  const int64_t used = std::min(total, max_patches);
   const int64_t k = layer.K();
-
   std::vector<Hessian> hessians;
-  std::vector<float> rows(static_cast<size_t>(std::min(kPatchBlock, used) * k));
   for (int64_t group = 0; group < layer.groups; ++group) {
     Hessian& hessian = hessians.emplace_back(k);
-    for (int64_t begin = 0; begin < used; begin += kPatchBlock) {
-      const int64_t count = std::min(kPatchBlock, used - begin);
-      for (int64_t i = 0; i < count; ++i) {
-        // Evenly spaced over all patches of all images.
-        const int64_t patch = (begin + i) * total / used;
-        const float* image = input.Span<float>().data() + patch / per_image * layer.inputs * height * width;
-        const int64_t position = patch % per_image;
-        float* row = rows.data() + i * k;
-        GatherPatch(layer, image, height, width, group, position / out_width, position % out_width, row);
-        if (!grid.HasStepPerChannel()) continue;
-        for (int64_t j = 0; j < k; ++j) row[j] /= grid.StepOf(group * layer.group_inputs() + j / layer.positions());
+    ForEachPatchBlock(layer, input, group, max_patches, [&](std::span<float> rows) {
+      if (grid.HasStepPerChannel()) {
+        for (size_t i = 0; i < rows.size(); ++i) {
+          const int64_t column = static_cast<int64_t>(i) % k;
+          rows[i] /= grid.StepOf(group * layer.group_inputs() + column / layer.positions());
+        }
       }
-      hessian.Add({rows.data(), static_cast<size_t>(count * k)});
-    }
+      hessian.Add(rows);
+    });
   }
   return hessians;
 }
 
-std::vector<double> ChannelMeans(const Tensor& batch) {
-  const Shape& shape = batch.shape();
-  const int64_t channels = shape.rank() > 1 ? shape[1] : 1;
-  const int64_t inner = shape.rank() > 1 ? shape.InnerElements(1) : 1;
-  std::vector<double> means(static_cast<size_t>(channels), 0.0);
-  const float* at = batch.Span<float>().data();
-  for (int64_t n = 0; n < shape[0]; ++n) {
-    for (double& mean : means) {
-      double sum = 0;
-      for (int64_t i = 0; i < inner; ++i) sum += *at++;
-      mean += sum;
-    }
+std::vector<double> PatchMeans(const LayerGeometry& layer, const Tensor& input, int64_t max_patches) {
+  const int64_t k = layer.K();
+  std::vector<double> means;
+  for (int64_t group = 0; group < layer.groups; ++group) {
+    std::vector<double> sums(static_cast<size_t>(k), 0.0);
+    int64_t patches = 0;
+    ForEachPatchBlock(layer, input, group, max_patches, [&](std::span<float> rows) {
+      for (size_t i = 0; i < rows.size(); ++i) sums[i % sums.size()] += rows[i];
+      patches += static_cast<int64_t>(rows.size()) / k;
+    });
+    for (const double sum : sums) means.push_back(sum / static_cast<double>(patches));
   }
-  for (double& mean : means) mean /= static_cast<double>(shape[0] * inner);
   return means;
+}
+
+bool HasPatches(const Node& node, const Tensor& input) {
+  const int rank = input.shape().rank();
+  return (std::holds_alternative<Conv>(node.op) && rank == 4) ||
+         (std::holds_alternative<FullyConnected>(node.op) && rank == 2);
 }
 
 }  // namespace bitstage

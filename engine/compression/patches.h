@@ -33,7 +33,15 @@ LayerGeometry GeometryOf(const Graph& graph, const Node& node);
 std::vector<Hessian> LayerHessians(const LayerGeometry& layer, const Grid& grid, const Tensor& input,
                                    int64_t max_patches);
 
-// Mean of every channel (axis 1) of a batch.
-std::vector<double> ChannelMeans(const Tensor& batch);
+// The mean of every element of the patches of every group, groups · K of them, over the patches that LayerHessians
+// would take. Padding counts as 0, so that W · mean is the layer's mean output, borders included.
+std::vector<double> PatchMeans(const LayerGeometry& layer, const Tensor& input, int64_t max_patches);
+
+// Whether a node's patches can be gathered: a convolution, or a fully connected layer on vectors. (On higher ranks that
+// has its channels last; a transposed convolution's patches would be of its output.)
+bool HasPatches(const Node& node, const Tensor& input);
+
+// Patches that second moments and means are taken over: more change no rounding that is measurable.
+inline int64_t MaxPatches(const LayerGeometry& layer) { return layer.groups > 1 ? 2048 : 8192; }
 
 }  // namespace bitstage

@@ -81,11 +81,12 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> noise,
                             MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages),
                                                  {kMeasuredLow, kMeasuredHigh}, second_order_rounding, pool, progress));
+  const double margin = std::max(MeanMargin(calibration.features), 1e-12);
   std::vector<LayerMenu> menus;
   const std::vector<size_t> nodes = WeightedNodes(graph);
   for (size_t layer = 0; layer < nodes.size(); ++layer) {
     const Shape& shape = graph.constant(WeightsOf(graph.nodes[nodes[layer]].op)).shape();
-    menus.push_back({shape.elements(), shape[0], NoiseCurve(noise[layer][0], noise[layer][1])});
+    menus.push_back({shape.elements(), shape[0], NoiseCurve(noise[layer][0] / margin, noise[layer][1] / margin)});
   }
   return menus;
 }
@@ -127,7 +128,7 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<
   // Networks of few weights an output cannot be that small: their scales alone take more.
   const absl::StatusOr<Allocation> small = AllocateUnderCost(layers, kDefaultBits * weights);
   if (small.ok() && small->distortion <= kLoudNoise) return PrecisionOf(*small);
-  const double most = std::max(kMostBits * weights, curve.front().cost * kMostBits / kMinBits);
+  const double most = std::max(kMostBits * weights, curve.front().cost);
   for (const Allocation& point : curve) {
     if (point.cost <= most && point.distortion <= kLoudNoise) return PrecisionOf(point);
   }

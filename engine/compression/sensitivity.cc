@@ -1,7 +1,6 @@
 #include "engine/compression/sensitivity.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "engine/base/status_macros.h"
 #include "engine/compression/patches.h"
@@ -64,28 +63,6 @@ double MeanMargin(const Tensor& z) {
   return sum / static_cast<double>(features.images * features.inner);
 }
 
-double MeanDivergence(const Tensor& z, const Tensor& z_hat) {
-  const Features reference(z);
-  const Features other(z_hat);
-  std::vector<double> p(static_cast<size_t>(reference.size));
-  const auto log_softmax = [&](const Features& of, int64_t n, int64_t v, const auto& visit) {
-    double largest = of.At(n, 0, v);
-    for (int64_t k = 1; k < of.size; ++k) largest = std::max<double>(largest, of.At(n, k, v));
-    double sum = 0;
-    for (int64_t k = 0; k < of.size; ++k) sum += std::exp(of.At(n, k, v) - largest);
-    const double log_sum = largest + std::log(sum);
-    for (int64_t k = 0; k < of.size; ++k) visit(static_cast<size_t>(k), of.At(n, k, v) - log_sum);
-  };
-  double divergence = 0;
-  for (int64_t n = 0; n < reference.images; ++n) {
-    for (int64_t v = 0; v < reference.inner; ++v) {
-      log_softmax(reference, n, v, [&](size_t k, double log_p) { p[k] = log_p; });
-      log_softmax(other, n, v, [&](size_t k, double log_q) { divergence += std::exp(p[k]) * (p[k] - log_q); });
-    }
-  }
-  return divergence / static_cast<double>(reference.images * reference.inner);
-}
-
 absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
     const Graph& graph, const Calibration& calibration, const Tensor& images, const std::vector<int>& widths,
     bool second_order_rounding, ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress) {
@@ -128,13 +105,15 @@ absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
     std::optional<Tensor>& bias = trial.constant(BiasOf(node.op)).values;
     const Tensor original = weights->Clone();
     const Tensor original_bias = bias->Clone();
-    const std::vector<double>& mean = calibration.values[static_cast<size_t>(node.inputs[0])].mean;
+    const std::vector<double>& mean = calibration.patch_means[nodes[layer]];
     for (const std::vector<float>& candidate : rounded[layer]) {
       std::copy(candidate.begin(), candidate.end(), weights->Span<float>().begin());
       bias = original_bias.Clone();
-      if (!geometry.transposed) CorrectBias(geometry, original, candidate, mean, mean, bias->Span<float>());
+      if (!mean.empty()) {
+        CorrectBias(geometry, original.Span<float>(), candidate, mean, mean, bias->Span<float>());
+      }
       BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(trial, images, pool));
-      noise[layer].push_back(MeanDivergence(reference, found));
+      noise[layer].push_back(MeanSquaredDistance(reference, found));
       if (progress) progress(++done, total);
     }
     weights = original.Clone();

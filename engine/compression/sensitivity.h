@@ -18,11 +18,7 @@ double MeanSquaredDistance(const Tensor& z, const Tensor& z_hat);
 // Mean margin (z₍₁₎ − z₍₂₎)² / 2 over the feature vectors.
 double MeanMargin(const Tensor& z);
 
-// Mean Kullback-Leibler divergence, in nats, of the decisions softmax(ẑ) from softmax(z): for small noise a quadratic
-// form in it like ‖r_z‖², but one that weighs an entry of z by how much the decision hangs on it.
-double MeanDivergence(const Tensor& z, const Tensor& z_hat);
-
-// For every weighted node and every width of `widths`: MeanDivergence when that layer alone is rounded to that many
+// For every weighted node and every width of `widths`: mean ‖r_z‖² when that layer alone is rounded to that many
 // bits (per-output-channel scales, by RoundLayer where second_order_rounding, biases corrected) and the rest stays
 // float. [weighted node][width].
 absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(

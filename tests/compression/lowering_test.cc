@@ -104,7 +104,7 @@ TEST(CorrectBias, ClosesTheGapOfTheMeanOutput) {
   LayerGeometry layer;
   layer.outputs = 1;
   layer.inputs = 2;
-  CorrectBias(layer, Tensor::Of<float>({1, 2}, w), w_hat, std::vector<double>{2, 5}, std::vector<double>{2.5, 4}, bias);
+  CorrectBias(layer, w, w_hat, std::vector<double>{2, 5}, std::vector<double>{2.5, 4}, bias);
   EXPECT_FLOAT_EQ(bias[0], 10 + 17 - 11.75f);
 }
 
