@@ -148,6 +148,10 @@ absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, con
   const LayerGeometry geometry = GeometryOf(graph, node);
   const std::vector<Hessian> hessians = LayerHessians(geometry, grid.value_or(Grid{}), input, MaxPatches(geometry));
   const WeightCodes start = RoundWeights(w.shape(), w.Span<float>(), precision, Importance(geometry, hessians));
+  // Fewer patches than this a column would be fitted, not generalised from: a classifier behind a global pooling sees
+  // one patch an image.
+  constexpr int64_t kPatchesPerColumn = 4;
+  if (hessians[0].rows() < kPatchesPerColumn * geometry.K()) return start;
   return RoundSecondOrder(w.Span<float>(), start, hessians);
 }
 

@@ -47,7 +47,8 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
 
 // The same for a layer whose input activations are known ([images] + per-image shape): scales weighted by how much each
 // weight moves the output, codes by second-order rounding. `w` is in units of the grid's steps (grid.h); no grid: real
-// numbers. Layers whose patches LayerHessians does not gather are rounded to nearest.
+// numbers. Layers whose patches LayerHessians does not gather, or that have too few, are rounded to
+// nearest.
 absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
                                        const Tensor& input, const Tensor& w, const LayerPrecision& precision);
 

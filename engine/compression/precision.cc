@@ -19,9 +19,9 @@ constexpr double kBitsOfScale = 32;
 
 // The default budget: as few bits as keep the noise below kQuietNoise of the margin; where that would take more than
 // kDefaultBits a weight, as few more as keep it below kLoudNoise, but not more than kMostBits.
-constexpr double kQuietNoise = 0.1;
+constexpr double kQuietNoise = 0.05;
 constexpr double kDefaultBits = 4.45;
-constexpr double kLoudNoise = 0.4;
+constexpr double kLoudNoise = 0.15;
 constexpr double kMostBits = 5.8;
 
 // Images that sensitivities are measured on: their mean settles long before ranges and second moments do.

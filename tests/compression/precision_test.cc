@@ -72,8 +72,8 @@ TEST(Allocate, SizeIsKeptAndTooSmallASizeIsRefused) {
 TEST(AllocateByDefault, WidensOnlyAsFarAsTheNoiseAsksAndManagesScalesThatOutweighTheWeights) {
   const auto bits = [](const LayerMenu& menu) { return AllocateByDefault({menu}).value()[0].bits; };
   EXPECT_EQ(bits(Menu(100000, 0.05)), 2) << "quiet at the narrowest width";
-  EXPECT_EQ(bits(Menu(100000, 1.0)), 4) << "quiet at four bits";
-  EXPECT_EQ(bits(Menu(100000, 5.0)), 4) << "loud enough to pass, and a fifth bit would be over 4.45";
+  EXPECT_EQ(bits(Menu(100000, 0.7)), 4) << "quiet at four bits";
+  EXPECT_EQ(bits(Menu(100000, 2.0)), 4) << "quiet enough to pass, and a fifth bit would be over 4.45";
   EXPECT_EQ(bits(Menu(100000, 1e6)), 5) << "loud whatever is done: up to 5.8 bits";
   LayerMenu scales = Menu(9, 0.5);
   scales.outputs = 9;
