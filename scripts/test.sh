@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/install_packages.sh build test
 [ -f build/release/build.ninja ] || cmake --preset release >/dev/null
 cmake --build build/release -- --quiet
-scripts/python_clients.sh
+scripts/install_peers.sh
 
 export BITSTAGE_PYTHON=$PWD/build/python/bin/python3
 if [ -d "${BITSTAGE_SHARED:-../shared}" ]; then

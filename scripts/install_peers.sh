@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Puts the clients that nobody here wrote (tritonclient, grpcurl) where the integration tests look for them:
+# Puts what nobody here wrote and tests compare with (tritonclient, onnxruntime, grpcurl) where they look for it:
 # build/python (a virtual environment) and build/grpcurl. Prints nothing when they are there. Where a registry cannot be
 # reached it says so and goes on: the tests that need them are then skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [ ! -x build/python/bin/python3 ] || ! build/python/bin/python3 -c 'import tritonclient.grpc, numpy' 2>/dev/null; then
-  echo "installing tritonclient into build/python"
+if [ ! -x build/python/bin/python3 ] || ! build/python/bin/python3 -c 'import tritonclient.grpc, numpy, onnx, onnxruntime' 2>/dev/null; then
+  echo "installing tritonclient and onnxruntime into build/python"
   python3 -m venv build/python
-  build/python/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]' numpy ||
-    echo "tritonclient could not be installed: its tests will be skipped" >&2
+  build/python/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]' numpy onnx onnxruntime ||
+    echo "tritonclient and onnxruntime could not be installed: their tests will be skipped" >&2
 fi
 if [ ! -x build/grpcurl/grpcurl ] && command -v go >/dev/null; then
   echo "installing grpcurl into build/grpcurl"
