@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 
 scripts/install_packages.sh build
 [ -f build/release/build.ninja ] || cmake --preset release -DBITSTAGE_BUILD_TESTS=OFF >/dev/null
-cmake --build build/release --target bitstage-server bitstage-client bitstage-model -- --quiet
+cmake --build build/release --target bitstage-server bitstage-client bitstage-model -- --quiet |
+  { grep -v "no work to do" || true; }
 
 # A photo that is not ours to ship: python3-skimage holds a few; the package is unpacked, not installed.
 default_photo() {

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 scripts/install_packages.sh build test
 [ -f build/release/build.ninja ] || cmake --preset release >/dev/null
-cmake --build build/release -- --quiet
+cmake --build build/release -- --quiet | { grep -v "no work to do" || true; }
 scripts/install_peers.sh
 
 export BITSTAGE_PYTHON=$PWD/build/python/bin/python3
