@@ -18,12 +18,12 @@ Model Model::Clone() const {
 }
 
 bool Model::IsQuantized() const {
-  const bool has_grid = std::any_of(graph.values.begin(), graph.values.end(),
-                                    [](const Value& value) { return value.grid.has_value(); });
+  const bool has_grid =
+      std::any_of(graph.values.begin(), graph.values.end(), [](const Value& value) { return value.grid.has_value(); });
   return has_grid && std::all_of(graph.nodes.begin(), graph.nodes.end(), [this](const Node& node) {
-    const ConstantId weights = WeightsOf(node.op);
-    return weights == kNoConstant || graph.constant(weights).codes.has_value();
-  });
+           const ConstantId weights = WeightsOf(node.op);
+           return weights == kNoConstant || graph.constant(weights).codes.has_value();
+         });
 }
 
 }  // namespace bitstage

@@ -8,12 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
+#include "engine/base/table.h"
 #include "engine/base/thread_pool.h"
 #include "engine/runtime/executable.h"
 #include "engine/tools/command.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
-#include "engine/base/table.h"
 
 namespace bitstage {
 namespace {

@@ -6,11 +6,11 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "engine/base/status_macros.h"
+#include "engine/base/table.h"
 #include "engine/tools/command.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
 #include "engine/tools/model_summary.h"
-#include "engine/base/table.h"
 
 namespace bitstage {
 namespace {

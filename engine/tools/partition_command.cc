@@ -9,13 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
+#include "engine/base/table.h"
 #include "engine/codec/boundary.h"
 #include "engine/format/model_file.h"
 #include "engine/graph/partition.h"
 #include "engine/tools/command.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
-#include "engine/base/table.h"
 
 namespace bitstage {
 namespace {
