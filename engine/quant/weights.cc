@@ -101,22 +101,4 @@ WeightCodes UniformWeights(const Shape& shape, std::span<const float> weights, i
   return result;
 }
 
-std::vector<double> BiasCorrection(const Shape& shape, int64_t groups, std::span<const float> weights,
-                                   std::span<const float> quantized, std::span<const double> input_mean) {
-  const int64_t outputs = shape[0];
-  const int64_t inputs = shape[1];
-  const int64_t positions = shape.InnerElements(1);
-  std::vector<double> correction(static_cast<size_t>(outputs));
-  size_t at = 0;
-  for (int64_t o = 0; o < outputs; ++o) {
-    const int64_t first_input = o / (outputs / groups) * inputs;
-    for (int64_t i = 0; i < inputs; ++i) {
-      double lost = 0;
-      for (int64_t p = 0; p < positions; ++p, ++at) lost += static_cast<double>(weights[at]) - quantized[at];
-      correction[static_cast<size_t>(o)] += lost * input_mean[static_cast<size_t>(first_input + i)];
-    }
-  }
-  return correction;
-}
-
 }  // namespace bitstage

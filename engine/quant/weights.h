@@ -1,4 +1,4 @@
-// Uniform symmetric weight codes, and the correction of what rounding does to a layer's mean output.
+// Uniform symmetric weight codes.
 #pragma once
 
 #include <cstdint>
@@ -31,11 +31,5 @@ int NearestCode(double x, Codebook codebook, int magnitude);
 // uncorrelated).
 WeightCodes UniformWeights(const Shape& shape, std::span<const float> weights, int bits, ScaleKind kind,
                            WeightClip clip, std::span<const double> importance = {});
-
-// Analytic bias correction (accuracy.md §3b): what to add to the bias of every output channel so that its mean output
-// stays what it was:  Σ_(i,ky,kx) (W − Ŵ)[o,i,ky,kx] · E[x_i], padding ignored. input_mean: E[x] of every input
-// channel; the channels of group k are the I/groups from k · I/groups.
-std::vector<double> BiasCorrection(const Shape& shape, int64_t groups, std::span<const float> weights,
-                                   std::span<const float> quantized, std::span<const double> input_mean);
 
 }  // namespace bitstage

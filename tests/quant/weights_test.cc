@@ -87,25 +87,5 @@ TEST(NearestCode, RoundsHalfToEvenAndHasNoBinaryZero) {
   EXPECT_EQ(NearestCode(-0.1, Codebook::kBinary, 1), -1);
 }
 
-// Two groups of two inputs: the mean output that rounding took away comes back, computed by hand and by convolution.
-TEST(BiasCorrection, RestoresTheMeanOutputOfAGroupedLayer) {
-  const Shape shape = {4, 2, 1, 2};
-  const std::vector<float> weights = Gaussian(16, 6);
-  const WeightCodes codes = UniformWeights(shape, weights, 2, ScaleKind::kLayer, WeightClip::kMax);
-  const std::vector<float> quantized = codes.Dequantized();
-  const std::vector<double> means = {0.5, -1, 2, 3};
-  const std::vector<double> correction = BiasCorrection(shape, 2, weights, quantized, means);
-  for (size_t o = 0; o < 4; ++o) {
-    double lost = 0;
-    for (size_t i = 0; i < 2; ++i) {
-      for (size_t p = 0; p < 2; ++p) {
-        const size_t at = (o * 2 + i) * 2 + p;
-        lost += (weights[at] - quantized[at]) * means[(o / 2) * 2 + i];
-      }
-    }
-    EXPECT_NEAR(correction[o], lost, 1e-6);
-  }
-}
-
 }  // namespace
 }  // namespace bitstage
