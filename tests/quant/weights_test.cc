@@ -87,5 +87,19 @@ TEST(NearestCode, RoundsHalfToEvenAndHasNoBinaryZero) {
   EXPECT_EQ(NearestCode(-0.1, Codebook::kBinary, 1), -1);
 }
 
+TEST(UniformWeights, ImportanceMovesTheScaleToWhatCounts) {
+  const Shape shape = {1, 8};
+  const std::vector<float> weights = {0.11f, -0.09f, 0.1f, 0.12f, -0.11f, 0.08f, 0.1f, 1.0f};
+  const auto error = [&](std::span<const double> importance) {
+    const std::vector<float> found =
+        UniformWeights(shape, weights, 3, ScaleKind::kChannel, WeightClip::kMse, importance).Dequantized();
+    double sum = 0;  // of the small weights
+    for (size_t i = 0; i + 1 < weights.size(); ++i) sum += (weights[i] - found[i]) * (weights[i] - found[i]);
+    return sum;
+  };
+  const std::vector<double> small_ones_count = {1, 1, 1, 1, 1, 1, 1, 1e-6};
+  EXPECT_LT(error(small_ones_count), error({}) / 4);
+}
+
 }  // namespace
 }  // namespace bitstage
