@@ -14,7 +14,7 @@ cpp_files() { git ls-files --cached --others --exclude-standard -- '*.h' '*.cc';
 
 build() {
   scripts/install_packages.sh build test
-  [ -f "build/$1/build.ninja" ] || cmake --preset "$1" >"/dev/null"
+  cmake --preset "$1" >/dev/null 2>&1 || cmake --preset "$1"
   cmake --build "build/$1" -- --quiet | { grep -v "no work to do" || true; }
 }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include <string>
 
 namespace bitstage::server {
@@ -20,6 +22,8 @@ struct Case {
   ModelSnapshot model;
   std::vector<VersionAction> actions;
 };
+
+void PrintTo(const Case& snapshot, std::ostream* out) { *out << snapshot.story; }
 
 class LatestVersionPolicyTest : public testing::TestWithParam<Case> {};
 
