@@ -5,10 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [ ! -x build/python/bin/python3 ] || ! build/python/bin/python3 -c 'import tritonclient.grpc, numpy, onnx, onnxruntime' 2>/dev/null; then
+if [ ! -x build/python/bin/python3 ] || ! build/python/bin/python3 -c 'import tritonclient.grpc, numpy, onnx, onnxruntime, PIL' 2>/dev/null; then
   echo "installing tritonclient and onnxruntime into build/python"
   python3 -m venv build/python
-  build/python/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]' numpy onnx onnxruntime ||
+  build/python/bin/pip install --quiet --disable-pip-version-check 'tritonclient[grpc]' numpy onnx onnxruntime pillow ||
     echo "tritonclient and onnxruntime could not be installed: their tests will be skipped" >&2
 fi
 if [ ! -x build/grpcurl/grpcurl ] && command -v go >/dev/null; then
