@@ -20,7 +20,7 @@ struct ValueStatistics {
 struct Calibration {
   std::vector<std::vector<double>> patch_means;  // by index into Graph::nodes (PatchMeans); empty where there are none
   std::vector<ValueStatistics> values;           // by ValueId; empty for values that are not float
-  Tensor features;  // the last feature vectors z, [images] + per-image shape (methods.md §3, 2)
+  Tensor features;                               // the last feature vectors z, [images] + per-image shape
 };
 
 // The value that the decision is read from: the input of a closing Softmax or ArgMax, else the first graph output.

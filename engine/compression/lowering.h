@@ -2,8 +2,8 @@
 //
 // Each layer is quantized against the inputs that the layers before it, already quantized, really produce: the second
 // moments for GPTQ are those of the served activations, and the bias correction closes the gap between the float
-// layer's mean output and the quantized one's (accuracy.md §3b; the analytic form, padding ignored):
-//     b[o] += Σ W[o,i,k]·E[x_i] − Σ Ŵ[o,i,k]·E[x̂_i]
+// layer's mean output and the quantized one's, over patches so that padding counts:
+//     b[o] += Σ W[o,j]·E[x_j] − Σ Ŵ[o,j]·E[x̂_j]        j over the elements of a patch
 #pragma once
 
 #include <functional>

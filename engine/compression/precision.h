@@ -1,10 +1,10 @@
 // Precision: how many bits every weighted layer gets, by the recipe.
 //
-// Adaptive (arXiv 1712.01048; methods.md §3): the noise that a layer's rounding adds to the feature vector is measured
+// Adaptive (arXiv 1712.01048): the noise that a layer's rounding adds to the feature vector is measured
 // with that layer alone quantized, and widths are allotted so that the sum over layers stays within the budget at the
 // least size. Where the paper extrapolates e^{−αb} from 8 bits, widths of 3 and 5 bits are measured here and the others
 // follow the line through their logarithms; where it rounds a closed form, the allocation over whole bits is exact on
-// the convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (accuracy.md §3: it hardly
+// the convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (it hardly
 // matters).
 #pragma once
 

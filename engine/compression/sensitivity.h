@@ -1,4 +1,4 @@
-// Sensitivity: what the noise of one layer's weights does to the decision (arXiv 1712.01048; methods.md §3, 2 and 3).
+// Sensitivity: what the noise of one layer's weights does to the decision (arXiv 1712.01048).
 #pragma once
 
 #include <functional>

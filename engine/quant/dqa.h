@@ -42,7 +42,7 @@ using ImportantChannels = std::vector<uint8_t>;
 // channels have n+m bits, the others n bits shifted by m. Requires n ≥ 2, m ≥ 0, n + m ≤ 8, one flag a channel.
 Grid LiteralDqaGrid(std::span<const double> channel_max_abs, const ImportantChannels& important, int n, int m);
 
-// The mode that is served: the same two widths on the unsigned grid of `kind` and `rule` (methods.md §1, "beyond" 1).
+// The mode that is served: the same two widths on the unsigned grid of `kind` and `rule`.
 // kTensor: one step; kChannel: a step per channel; kPowerOfTwo: one step and a shift per channel.
 Grid ServedDqaGrid(std::span<const Histogram> channels, const ImportantChannels& important, int n, int m, StepKind kind,
                    ClipRule rule);

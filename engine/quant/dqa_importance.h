@@ -11,8 +11,7 @@
 namespace bitstage {
 
 // What the extra bits buy a channel: distortion at n bits − distortion at n+m bits, summed over the calibrated values.
-// The ranking by it needs no evaluation of the network and does as well as the paper's search or better
-// (methods.md §1, "beyond" 4).
+// The ranking by it needs no evaluation of the network and does as well as the paper's search or better.
 enum class DqaMode : uint8_t { kLiteral, kServed };  // the paper's steps M/2^(width−1), or unsigned with the MSE clip
 std::vector<double> MseGains(std::span<const Histogram> channels, int n, int m, DqaMode mode);
 

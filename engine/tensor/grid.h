@@ -12,7 +12,7 @@
 //  * DQA(n,m) (arXiv 2412.09687 §3), literal grid: step(c) = M_c / 2^(n+m−1), zero_point 2^(n+m−1); important channels
 //    have bits n+m, shift 0; the others bits n, shift m. The shifting error of an important channel is s & (2^m − 1);
 //  * DQA(n,m), unsigned grid: the same with zero_point 0 and one step for the tensor;
-//  * channels whose steps differ by powers of two (methods.md §1, "beyond" 7): a shift per channel, one step.
+//  * channels whose steps differ by powers of two: a shift per channel, one step.
 // A kernel never sees symbols: it multiplies u. The wire carries s, bits(c) wide or entropy-coded.
 //
 // step, bits and shift each have one entry for the whole tensor or one a channel. A step per channel must be multiplied

@@ -1,6 +1,6 @@
 // WeightCodes: a low-bit weight tensor, one family from binary to 8 bits.
 //
-// Codebooks are symmetric (SYQ, arXiv 1807.00301 §3; methods.md §2):
+// Codebooks are symmetric (SYQ, arXiv 1807.00301 §3):
 //     binary {−1,+1} · ternary {−1,0,+1} · uniform b bits {−(2^(b−1)−1) … 2^(b−1)−1}, b = 2…8
 // A weight is   w = scale · alpha · code:
 //     kind     scale            alpha (positive integers <= 127, one a subgroup of the kernel)

@@ -78,7 +78,7 @@ TEST(HuffmanLengths, RefuseNoSymbolsAndTooManyForTheLimit) {
   EXPECT_EQ(HuffmanLengths(std::vector<uint64_t>(9, 1), 3).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-// methods.md §1: Huffman over the shifting error e, a spike s at zero on top of a uniform rest, m = 3.
+// Huffman over the shifting error e, a spike s at zero on top of a uniform rest, m = 3.
 TEST(HuffmanGolden, SpikeOnUniformRest) {
   const auto entropy_and_mean = [](double spike) {
     std::vector<uint64_t> counts(8, static_cast<uint64_t>(std::llround(8e6 * (1 - spike) / 8)));

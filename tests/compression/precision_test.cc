@@ -30,7 +30,7 @@ double Weights(const std::vector<LayerMenu>& menus, const std::vector<LayerPreci
 }
 
 TEST(Allocate, FourTimesTheNoiseIsOneBitAndFourTimesTheWeightsOneBitLess) {
-  // The closed form of methods.md §3: b_i = (1/α) ln(p_i S / (t_i s_i C)).
+  // The closed form: b_i = (1/α) ln(p_i S / (t_i s_i C)).
   const std::vector<LayerMenu> menus = {Menu(1000, 1.0), Menu(1000, 16.0), Menu(16000, 16.0)};
   const auto precision = AllocateForNoise(menus, 0.0704).value();
   EXPECT_EQ(precision[1].bits - precision[0].bits, 2);

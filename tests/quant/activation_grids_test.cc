@@ -51,7 +51,7 @@ TEST(MseStep, IsNotBeatenByAnyOfAThousandOtherSteps) {
   }
 }
 
-// methods.md §1: SQNR rises 6.0 dB a bit on smooth data.
+// SQNR rises 6.0 dB a bit on smooth data.
 TEST(MseStep, GivesSixDecibelsABit) {
   const std::vector<float> values = [] {
     std::vector<float> uniform;
@@ -71,7 +71,7 @@ TEST(MseStep, GivesSixDecibelsABit) {
   }
 }
 
-// methods.md §1, "beyond" 1: at 3 bits after a ReLU the unsigned grid is worth about a bit, and the clip more on top.
+// At 3 bits after a ReLU the unsigned grid is worth about a bit, and the clip more on top.
 TEST(UnsignedGrid, IsWorthABitOverThePapersGrid) {
   const std::vector<float> values = AfterRelu(100000, 3);
   const Histogram histogram = HistogramOf(values);

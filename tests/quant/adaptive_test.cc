@@ -15,7 +15,7 @@ using testing::DoubleNear;
 using testing::ElementsAre;
 using testing::Pointwise;
 
-// methods.md §3, the worked example.
+// The worked example.
 const std::vector<LayerNoise> kLayers = {{8e4, .5, 9408}, {2e4, 1, 73728}, {1e3, 4, 512000}};
 
 TEST(AdaptiveGolden, BitsOfTheWorkedExample) {

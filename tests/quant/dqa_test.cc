@@ -26,7 +26,7 @@ std::vector<int> Errors(const DqaChannel& channel, int m) {
   return e;
 }
 
-// methods.md §1, golden vectors.
+// Golden vectors, derived by hand.
 TEST(DqaGolden, RampAtThreeAndThreeBits) {
   const std::vector<float> ramp = {0, 1, 2, 3, 4, 5, 6};
   const DqaChannel channel = QuantizeDqa(ramp, 3, 3);

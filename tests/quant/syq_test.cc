@@ -14,7 +14,7 @@ using testing::DoubleNear;
 using testing::ElementsAre;
 using testing::Pointwise;
 
-// methods.md §2, the worked example: two rows of three weights.
+// The worked example: two rows of three weights.
 const Shape kShape = {1, 1, 2, 3};
 const std::vector<float> kWeights = {.9f, -.3f, .02f, -.04f, .5f, -.6f};
 
