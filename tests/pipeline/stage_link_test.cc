@@ -72,6 +72,10 @@ class StageLinkTest : public testing::Test {
     std::shared_ptr<FakeStageStream> stream = streams_.At(index);
     EXPECT_TRUE(stream->Written(0).has_hello());
     stream->Respond(Welcome());
+    // The link's own thread says that it is up: a stream that ended before would never have been.
+    if (index == 0) {
+      EXPECT_TRUE(states_.At(0).ok());
+    }
     return stream;
   }
 
