@@ -99,6 +99,12 @@ class Runner {
 
 }  // namespace
 
+double DirectCycles(const DirectTier& tier, const ConvShape& shape, double macs_per_cycle) {
+  const Layout layout(tier, shape);
+  const int64_t products = layout.taps * layout.steps * 4 * shape.groups * layout.group_lanes;
+  return static_cast<double>(shape.out_height * shape.out_width * products) / macs_per_cycle;
+}
+
 size_t DirectPackedBytes(const DirectTier& tier, const ConvShape& shape) {
   const Layout layout(tier, shape);
   return static_cast<size_t>(shape.groups * layout.blocks * layout.block_bytes);

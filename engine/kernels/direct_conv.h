@@ -42,6 +42,8 @@ struct DirectTier {
   TransformFunction transform;
 };
 
+// macs_per_cycle: of the register tile with all lanes busy.
+double DirectCycles(const DirectTier& tier, const ConvShape& shape, double macs_per_cycle);
 size_t DirectPackedBytes(const DirectTier& tier, const ConvShape& shape);
 void DirectPack(const DirectTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
 size_t DirectScratchBytes(const DirectTier& tier, const ConvShape& shape);

@@ -40,10 +40,17 @@ constexpr KernelTable kAvx512VnniTable = {
 }  // namespace
 
 const ConvKernel& KernelTable::ChooseConv(const ConvShape& shape, int max_code, int max_weight) const {
+  const ConvKernel* best = nullptr;
+  double least = 0;
   for (const ConvKernel* kernel : convs) {
-    if (kernel->supports(shape, max_code, max_weight)) return *kernel;
+    if (!kernel->supports(shape, max_code, max_weight)) continue;
+    const double cycles = kernel->cycles(shape, max_code, max_weight);
+    if (best == nullptr || cycles < least) {
+      best = kernel;
+      least = cycles;
+    }
   }
-  return *convs.back();
+  return *best;
 }
 
 const KernelTable& TableFor(Isa isa) {

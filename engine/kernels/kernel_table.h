@@ -15,7 +15,7 @@ namespace bitstage::kernels {
 
 struct KernelTable {
   Isa isa;
-  std::span<const ConvKernel* const> convs;  // best first; the reference, which supports everything, is last
+  std::span<const ConvKernel* const> convs;  // the reference, which supports everything, is last
   void (*add)(const AddCall& call);
   void (*max_pool)(const PoolCall& call);
   void (*average_pool)(const PoolCall& call);
@@ -24,6 +24,7 @@ struct KernelTable {
   void (*sgemm)(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,
                 int64_t ldc);
 
+  // The kernel that promises the fewest cycles of those that support the layer; the first of equals.
   [[nodiscard]] const ConvKernel& ChooseConv(const ConvShape& shape, int max_code, int max_weight) const;
 };
 

@@ -23,6 +23,9 @@ struct ConvShape {
 
   [[nodiscard]] int64_t group_in() const { return in_channels / groups; }
   [[nodiscard]] int64_t group_out() const { return out_channels / groups; }
+  [[nodiscard]] int64_t macs() const {
+    return out_height * out_width * out_channels * group_in() * kernel_height * kernel_width;
+  }
   [[nodiscard]] bool IsDepthwise() const { return groups == in_channels && groups == out_channels; }
 };
 
@@ -61,8 +64,12 @@ struct ConvKernel {
   const char* name;  // "vnni_direct", …
   // May this kernel compute such a layer? max_code and max_weight bound the input codes and |folded weights|.
   bool (*supports)(const ConvShape& shape, int max_code, int max_weight);
-  size_t (*packed_bytes)(const ConvShape& shape);
-  // weights: folded, O x I/groups x KH x KW.
+  // What `run` will take, in cycles of a core, for a layer that it supports: a model fitted to measurements, comparable
+  // between the kernels of a tier and nothing else. KernelTable::ChooseConv takes the least.
+  double (*cycles)(const ConvShape& shape, int max_code, int max_weight);
+  // weights: folded, O x I/groups x KH x KW. What is packed may depend on their values (two bits where few values
+  // occur) and tells `run` so itself.
+  size_t (*packed_bytes)(const ConvShape& shape, const int8_t* weights);
   void (*pack)(const ConvShape& shape, const int8_t* weights, std::byte* packed);
   size_t (*scratch_bytes)(const ConvShape& shape);
   void (*run)(const ConvShape& shape, const ConvCall& call);

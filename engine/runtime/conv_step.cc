@@ -100,7 +100,7 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
 
   ConvStep::Parameters p{.kernel = &kernel,
                          .shape = shape,
-                         .packed = AlignedBuffer(kernel.packed_bytes(shape)),
+                         .packed = AlignedBuffer(kernel.packed_bytes(shape, weights.data())),
                          .acc_init = {},
                          .transform = MakeConvTransform(layer),
                          .zero_point = static_cast<uint8_t>(layer.input.grid->zero_point),

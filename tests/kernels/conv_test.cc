@@ -227,16 +227,18 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
   }
 }
 
-TEST_P(ConvTest, ChoosesTheFirstKernelThatSupports) {
+TEST_P(ConvTest, ChoosesTheCheapestKernelThatSupports) {
   const KernelTable& table = TableFor(GetParam());
   for (uint32_t seed = 0; seed < 100; ++seed) {
     Random random(seed);
     const ConvCase conv = ConvCase::Make(random, RandomShape(random));
     const ConvKernel& chosen = table.ChooseConv(conv.shape, conv.max_code, conv.max_weight);
     EXPECT_TRUE(chosen.supports(conv.shape, conv.max_code, conv.max_weight));
+    const double least = chosen.cycles(conv.shape, conv.max_code, conv.max_weight);
+    EXPECT_GT(least, 0);
     for (const ConvKernel* kernel : table.convs) {
-      if (kernel == &chosen) break;
-      EXPECT_FALSE(kernel->supports(conv.shape, conv.max_code, conv.max_weight)) << kernel->name;
+      if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+      EXPECT_GE(kernel->cycles(conv.shape, conv.max_code, conv.max_weight), least) << kernel->name;
     }
   }
 }

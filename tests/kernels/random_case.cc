@@ -175,7 +175,7 @@ std::string ConvCase::Describe() const {
 }
 
 std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
-  AlignedBuffer packed(kernel.packed_bytes(shape));
+  AlignedBuffer packed(kernel.packed_bytes(shape, weights.data()));
   kernel.pack(shape, weights.data(), packed.data());
   AlignedBuffer scratch(kernel.scratch_bytes(shape));
   const size_t element = to_float ? sizeof(float) : 1;

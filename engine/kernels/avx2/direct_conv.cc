@@ -12,6 +12,7 @@ namespace {
 // How four codes meet four weights a lane. Each form prepares a register of weights once for all pixels of a tile.
 struct Bytes {
   static constexpr int kPixels = 4;  // of a tile: what 16 registers hold
+  static constexpr double kMacsPerCycle = 29;
   __m256i weights;
 
   __attribute__((always_inline)) void Prepare(__m256i w) { weights = w; }
@@ -23,6 +24,7 @@ struct Bytes {
 // Even and odd bytes apart, widened to 16 bits.
 struct Words {
   static constexpr int kPixels = 3;
+  static constexpr double kMacsPerCycle = 18;
   __m256i even, odd;
 
   __attribute__((always_inline)) void Prepare(__m256i w) {
@@ -92,7 +94,8 @@ constexpr ConvKernel Kernel(const char* name, bool (*supports)(const ConvShape&,
   return {
       name,
       supports,
-      [](const ConvShape& shape) { return DirectPackedBytes(kTier<Form>, shape); },
+      [](const ConvShape& shape, int, int) { return DirectCycles(kTier<Form>, shape, Form::kMacsPerCycle); },
+      [](const ConvShape& shape, const int8_t*) { return DirectPackedBytes(kTier<Form>, shape); },
       [](const ConvShape& shape, const int8_t* weights, std::byte* packed) {
         DirectPack(kTier<Form>, shape, weights, packed);
       },

@@ -89,7 +89,8 @@ constexpr DirectTier kTier = {
 constinit const ConvKernel kDirect = {
     "vnni_direct",
     [](const ConvShape&, int, int) { return true; },
-    [](const ConvShape& shape) { return DirectPackedBytes(kTier, shape); },
+    [](const ConvShape& shape, int, int) { return DirectCycles(kTier, shape, 115); },
+    [](const ConvShape& shape, const int8_t*) { return DirectPackedBytes(kTier, shape); },
     [](const ConvShape& shape, const int8_t* weights, std::byte* packed) { DirectPack(kTier, shape, weights, packed); },
     [](const ConvShape& shape) { return DirectScratchBytes(kTier, shape); },
     [](const ConvShape& shape, const ConvCall& call) { DirectRun(kTier, shape, call); },

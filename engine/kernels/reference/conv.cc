@@ -10,7 +10,8 @@ size_t WeightCount(const ConvShape& shape) {
 }
 
 bool Supports(const ConvShape&, int, int) { return true; }
-size_t PackedBytes(const ConvShape& shape) { return WeightCount(shape); }
+double Cycles(const ConvShape& shape, int, int) { return 10.0 * static_cast<double>(shape.macs()); }
+size_t PackedBytes(const ConvShape& shape, const int8_t*) { return WeightCount(shape); }
 void Pack(const ConvShape& shape, const int8_t* weights, std::byte* packed) {
   std::memcpy(packed, weights, WeightCount(shape));
 }
@@ -53,6 +54,6 @@ void Run(const ConvShape& shape, const ConvCall& call) {
 
 }  // namespace
 
-const ConvKernel kConv = {"reference", Supports, PackedBytes, Pack, ScratchBytes, Run};
+const ConvKernel kConv = {"reference", Supports, Cycles, PackedBytes, Pack, ScratchBytes, Run};
 
 }  // namespace bitstage::kernels::reference
