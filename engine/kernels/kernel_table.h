@@ -8,7 +8,7 @@
 
 #include <span>
 
-#include "engine/kernels/isa.h"
+#include "engine/base/isa.h"
 #include "engine/kernels/params.h"
 
 namespace bitstage::kernels {

@@ -26,7 +26,7 @@
 #include "absl/status/statusor.h"
 #include "engine/base/thread_pool.h"
 #include "engine/graph/model.h"
-#include "engine/kernels/isa.h"
+#include "engine/base/isa.h"
 #include "engine/tensor/tensor.h"
 
 namespace bitstage {

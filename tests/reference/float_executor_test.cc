@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "engine/kernels/isa.h"
+#include "engine/base/isa.h"
 #include "tests/graph/graph_builder.h"
 
 namespace bitstage {

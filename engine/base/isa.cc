@@ -1,4 +1,4 @@
-#include "engine/kernels/isa.h"
+#include "engine/base/isa.h"
 
 #include <array>
 #include <cstdlib>
@@ -18,6 +18,7 @@ namespace {
 struct CpuFeatures {
   bool avx2_fma = false;
   bool avx512_vnni = false;
+  bool avx512_vbmi = false;
 };
 
 // What the operating system saves on a context switch (XCR0); 0 where it saves nothing beyond SSE.
@@ -44,6 +45,7 @@ CpuFeatures DetectCpu() {
   features.avx2_fma = fma && bit(ebx, 5) && (saved & kYmmState) == kYmmState;
   const bool avx512_f_dq_bw_vl = bit(ebx, 16) && bit(ebx, 17) && bit(ebx, 30) && bit(ebx, 31);
   features.avx512_vnni = features.avx2_fma && avx512_f_dq_bw_vl && bit(ecx, 11) && (saved & kZmmState) == kZmmState;
+  features.avx512_vbmi = features.avx512_vnni && bit(ecx, 1) && bit(ecx, 6);
   return features;
 }
 #endif
@@ -68,6 +70,15 @@ absl::string_view Name(Isa isa) {
 const std::vector<Isa>& SupportedIsas() {
   static const std::vector<Isa>& isas = *new std::vector<Isa>(DetectIsas());
   return isas;
+}
+
+bool HasAvx512Vbmi() {
+#if defined(__x86_64__)
+  static const bool has = DetectCpu().avx512_vbmi;
+  return has;
+#else
+  return false;
+#endif
 }
 
 absl::StatusOr<Isa> ChooseIsa() {

@@ -1,4 +1,4 @@
-#include "engine/kernels/isa.h"
+#include "engine/base/isa.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
