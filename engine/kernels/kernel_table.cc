@@ -29,6 +29,7 @@ constexpr KernelTable kAvx2Table = {
 
 constexpr const ConvKernel* kAvx512VnniConvs[] = {
     &avx512_vnni::kDepthwise,
+    &avx512_vnni::kPatch,
     &avx512_vnni::kDirect,
     &reference::kConv,
 };

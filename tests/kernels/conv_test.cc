@@ -221,7 +221,7 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
       break;
     case Isa::kAvx512Vnni:
-      EXPECT_EQ(name(dense, 255, 127), "vnni_direct");
+      EXPECT_EQ(name(dense, 255, 127), "vnni_patch");
       EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
       break;
   }

@@ -1,0 +1,239 @@
+#include "engine/kernels/patch_conv.h"
+
+#include "engine/kernels/avx512_vnni/avx512_vnni.h"
+#include "engine/kernels/avx512_vnni/registers.h"
+
+namespace bitstage::kernels::avx512_vnni {
+namespace {
+
+// Pixels are addressed three at a time from one pointer: that leaves registers for the pointers.
+template <int kPixels>
+struct Pointers {
+  static constexpr int kCount = (kPixels + 2) / 3;
+  const uint8_t* at[kCount];
+};
+
+template <int kPixels, int kBlocks, int kUnroll>
+BITSTAGE_INLINE void Steps(Pointers<kPixels>& pointers, int64_t pixel_bytes, const int8_t* weights, int64_t block_bytes,
+                           __m512i (&acc)[kPixels][kBlocks]) {
+  __m512i w[kUnroll][kBlocks];
+  Unrolled<kUnroll>([&](auto u) {
+    Unrolled<kBlocks>([&](auto b) { w[u][b] = _mm512_loadu_si512(weights + u * 64 + b * block_bytes); });
+  });
+  Unrolled<kPixels>([&](auto i) {
+    Unrolled<kUnroll>([&](auto u) {
+      const __m512i four = BroadcastFour(pointers.at[i / 3] + (i % 3) * pixel_bytes + u * 4);
+      Unrolled<kBlocks>([&](auto b) { acc[i][b] = DotProduct(acc[i][b], four, w[u][b]); });
+    });
+  });
+  Unrolled<Pointers<kPixels>::kCount>([&](auto g) {
+    pointers.at[g] += kUnroll * 4;
+    __asm__("" : "+r"(pointers.at[g]));  // stays a pointer of its own
+  });
+}
+
+template <int kPixels, int kBlocks>
+BITSTAGE_INLINE void StoreFloats(const PatchTile& tile, const __m512 (&t)[kPixels][kBlocks]) {
+  Unrolled<kBlocks>([&](auto b) {
+    const __m512 low = _mm512_loadu_ps(tile.transform.low + 16 * b);
+    const __m512 high = _mm512_loadu_ps(tile.transform.high + 16 * b);
+    const auto lanes = static_cast<__mmask16>(FirstBytes(tile.channels - 16 * b));
+    Unrolled<kPixels>([&](auto i) {
+      // The operands' order matters: where both are equal the result is t, the sign of a zero included.
+      const __m512 clamped = _mm512_min_ps(high, _mm512_max_ps(low, t[i][b]));
+      float* output = static_cast<float*>(tile.output) + i * tile.output_pixel_stride + 16 * b;
+      if (i < tile.pixels && tile.channels > 16 * b) _mm512_mask_storeu_ps(output, lanes, clamped);
+    });
+  });
+}
+
+BITSTAGE_INLINE void StoreSixteen(uint8_t* output, __m128i codes, int64_t channels) {
+  if (channels >= 16) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(output), codes);
+  } else {
+    _mm_mask_storeu_epi8(output, static_cast<__mmask16>(FirstBytes(channels)), codes);
+  }
+}
+
+// Codes of kPixels x kBlocks · 16 channels, four registers a time: as many pixels as fill them.
+template <int kPixels, int kBlocks>
+BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[kPixels][kBlocks]) {
+  auto* const output = static_cast<uint8_t*>(tile.output);
+  const int64_t stride = tile.output_pixel_stride;
+  const uint8_t* low_codes = tile.transform.low_codes;
+  if constexpr (kBlocks >= 3) {
+    const __m512i low = _mm512_loadu_si512(low_codes);
+    const __mmask64 lanes = FirstBytes(tile.channels);
+    Unrolled<kPixels>([&](auto i) {
+      const __m512i last = symbols[i][kBlocks - 1];  // of three blocks the fourth is not stored
+      const __m512i codes = _mm512_max_epu8(low, Pack(symbols[i][0], symbols[i][1], symbols[i][2], last));
+      if (i >= tile.pixels) return;
+      if (tile.channels == 64) {
+        _mm512_storeu_si512(output + i * stride, codes);
+      } else {
+        _mm512_mask_storeu_epi8(output + i * stride, lanes, codes);
+      }
+    });
+  } else if constexpr (kBlocks == 2) {
+    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low_codes));
+    const auto lanes = static_cast<__mmask32>(FirstBytes(tile.channels));
+    const auto store = [&](int64_t i, __m256i codes) {
+      if (i >= tile.pixels) return;
+      if (tile.channels == 32) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + i * stride), codes);
+      } else {
+        _mm256_mask_storeu_epi8(output + i * stride, lanes, codes);
+      }
+    };
+    Unrolled<(kPixels + 1) / 2>([&](auto pair) {
+      constexpr int kFirst = pair * 2;
+      constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
+      const __m512i codes = Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]);
+      store(kFirst, _mm256_max_epu8(low, _mm512_castsi512_si256(codes)));
+      if constexpr (kSecond != kFirst) store(kSecond, _mm256_max_epu8(low, _mm512_extracti64x4_epi64(codes, 1)));
+    });
+  } else {
+    const __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low_codes)));
+    Unrolled<(kPixels + 3) / 4>([&](auto four) {
+      constexpr int kFirst = four * 4;
+      constexpr int kLast = kPixels - 1;
+      constexpr int k1 = kFirst + 1 < kLast ? kFirst + 1 : kLast;
+      constexpr int k2 = kFirst + 2 < kLast ? kFirst + 2 : kLast;
+      constexpr int k3 = kFirst + 3 < kLast ? kFirst + 3 : kLast;
+      const __m512i codes =
+          _mm512_max_epu8(low, Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]));
+      if (stride == 16 && tile.channels == 16 && tile.pixels >= kFirst + 4) {
+        _mm512_storeu_si512(output + kFirst * 16, codes);
+        return;
+      }
+      if (kFirst < tile.pixels) StoreSixteen(output + kFirst * stride, _mm512_castsi512_si128(codes), tile.channels);
+      if (kFirst + 1 < tile.pixels) {
+        StoreSixteen(output + (kFirst + 1) * stride, _mm512_extracti32x4_epi32(codes, 1), tile.channels);
+      }
+      if (kFirst + 2 < tile.pixels) {
+        StoreSixteen(output + (kFirst + 2) * stride, _mm512_extracti32x4_epi32(codes, 2), tile.channels);
+      }
+      if (kFirst + 3 < tile.pixels) {
+        StoreSixteen(output + (kFirst + 3) * stride, _mm512_extracti32x4_epi32(codes, 3), tile.channels);
+      }
+    });
+  }
+}
+
+template <int kPixels, int kBlocks>
+BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][kBlocks]) {
+  const PaddedTransform& transform = tile.transform;
+  __m512 t[kPixels][kBlocks];
+  Unrolled<kBlocks>([&](auto b) {
+    const __m512 mult = _mm512_loadu_ps(transform.mult + 16 * b);
+    const __m512 add = _mm512_loadu_ps(transform.add + 16 * b);
+    Unrolled<kPixels>([&](auto i) { t[i][b] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][b]), mult, add); });
+  });
+  if (tile.residual != nullptr) {
+    Unrolled<kBlocks>([&](auto b) {
+      const __m512 mult = _mm512_loadu_ps(transform.residual_mult + 16 * b);
+      Unrolled<kPixels>([&](auto i) {
+        // Of pixels that are not written the last one's residual will do.
+        const int64_t pixel = i < tile.pixels ? static_cast<int64_t>(i) : tile.pixels - 1;
+        if (tile.channels <= 16 * b) return;
+        t[i][b] =
+            _mm512_fmadd_ps(LoadCodes(tile.residual + pixel * tile.residual_pixel_stride + 16 * b), mult, t[i][b]);
+      });
+    });
+  }
+  if (transform.to_float) return StoreFloats<kPixels, kBlocks>(tile, t);
+  __m512i symbols[kPixels][kBlocks];
+  Unrolled<kBlocks>([&](auto b) {
+    const __m512 high = _mm512_loadu_ps(transform.high + 16 * b);
+    Unrolled<kPixels>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
+  });
+  if (transform.shift != nullptr) {
+    Unrolled<kBlocks>([&](auto b) {
+      const __m512i shift = _mm512_loadu_si512(transform.shift + 16 * b);
+      Unrolled<kPixels>([&](auto i) { symbols[i][b] = _mm512_sllv_epi32(symbols[i][b], shift); });
+    });
+  }
+  StoreCodes<kPixels, kBlocks>(tile, symbols);
+}
+
+template <int kPixels, int kBlocks>
+__attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
+  // With few accumulators a pixel, several steps at a time save instructions on pointers.
+  constexpr int kUnroll = kBlocks == 1 ? 4 : kPixels * kBlocks <= 16 && kBlocks == 2 ? 2 : 1;
+  __m512i acc[kPixels][kBlocks];
+  Unrolled<kBlocks>([&](auto b) {
+    const __m512i init = _mm512_loadu_si512(tile.acc_init + 16 * b);
+    Unrolled<kPixels>([&](auto i) { acc[i][b] = init; });
+  });
+  const int64_t pixel_bytes = tile.pixel_bytes;
+  const int64_t block_bytes = tile.block_bytes;
+  const int8_t* weights = tile.weights;
+  const uint8_t* segment = tile.patch;
+  for (int64_t s = 0; s < tile.segments; ++s, segment += tile.segment_bytes) {
+    Pointers<kPixels> pointers;
+    Unrolled<Pointers<kPixels>::kCount>([&](auto g) { pointers.at[g] = segment + g * 3 * pixel_bytes; });
+    int64_t steps = tile.steps;
+    for (; steps >= kUnroll; steps -= kUnroll, weights += kUnroll * 64) {
+      Steps<kPixels, kBlocks, kUnroll>(pointers, pixel_bytes, weights, block_bytes, acc);
+    }
+    if constexpr (kUnroll > 1) {
+      for (; steps > 0; --steps, weights += 64) {
+        Steps<kPixels, kBlocks, 1>(pointers, pixel_bytes, weights, block_bytes, acc);
+      }
+    }
+  }
+  Store<kPixels, kBlocks>(tile, acc);
+}
+
+// Pieces overlap what comes after them, which is written later.
+template <typename Move>
+BITSTAGE_INLINE void CopyPieces(const PatchCopy& copy, Move move) {
+  for (int64_t i = 0; i < copy.count; ++i) {
+    uint8_t* to = copy.to + i * copy.to_bytes;
+    for (int64_t row = 0; row < copy.rows; ++row, to += copy.row_bytes) {
+      move(copy.from[row] + i * copy.pixel_bytes, to);
+    }
+  }
+}
+
+void Copy(const PatchCopy& copy) {
+  if (copy.row_bytes <= 16) {
+    CopyPieces(copy, [](const uint8_t* from, uint8_t* to) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+    });
+  } else if (copy.row_bytes <= 32) {
+    CopyPieces(copy, [](const uint8_t* from, uint8_t* to) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    });
+  } else {
+    CopyPieces(copy, [&](const uint8_t* from, uint8_t* to) {
+      for (int64_t byte = 0; byte < copy.row_bytes; byte += 64) {
+        _mm512_storeu_si512(to + byte, _mm512_loadu_si512(from + byte));
+      }
+    });
+  }
+}
+
+constexpr PatchTier kTier = {
+    16,
+    {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
+    {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}},
+    {MicroKernel<1, 1>, MicroKernel<1, 2>, MicroKernel<1, 3>, MicroKernel<1, 4>},
+    Copy,
+    118,
+    4,
+};
+
+}  // namespace
+
+constinit const ConvKernel kPatch = {
+    "vnni_patch",
+    [](const ConvShape& shape, int, int) { return PatchSupports(shape); },
+    [](const ConvShape& shape, int, int) { return PatchCycles(kTier, shape); },
+    [](const ConvShape& shape, const int8_t*) { return PatchPackedBytes(kTier, shape); },
+    [](const ConvShape& shape, const int8_t* weights, std::byte* packed) { PatchPack(kTier, shape, weights, packed); },
+    [](const ConvShape& shape) { return PatchScratchBytes(kTier, shape); },
+    [](const ConvShape& shape, const ConvCall& call) { PatchRun(kTier, shape, call); },
+};
+
+}  // namespace bitstage::kernels::avx512_vnni

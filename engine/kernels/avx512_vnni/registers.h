@@ -1,0 +1,57 @@
+// What the kernels of this tier share in registers: dot products, unrolling, and the way from accumulators to codes.
+// Only for files of this tier, which are all compiled with the same flags.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <utility>
+
+#include "engine/kernels/padded_transform.h"
+
+namespace bitstage::kernels::avx512_vnni {
+
+#define BITSTAGE_INLINE __attribute__((always_inline)) static inline
+
+// acc + the products of four u8 and four s8 a lane. g++ 12 spills accumulators that go through the intrinsic.
+BITSTAGE_INLINE __m512i DotProduct(__m512i acc, __m512i codes, __m512i weights) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(weights));
+  return acc;
+}
+
+BITSTAGE_INLINE __m512i BroadcastFour(const uint8_t* codes) {
+  int32_t four;
+  __builtin_memcpy(&four, codes, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
+
+// body(0), body(1), … with constants, so that arrays of registers are never indexed by a variable.
+template <int kCount, typename Body>
+BITSTAGE_INLINE void Unrolled(Body body) {
+  [&]<int... k>(std::integer_sequence<int, k...>) { (body(std::integral_constant<int, k>()), ...); }
+  (std::make_integer_sequence<int, kCount>());
+}
+
+// The first `count` of 64 lanes of bytes.
+BITSTAGE_INLINE __mmask64 FirstBytes(int64_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
+
+// Sixteen codes as floats; reads 16 bytes.
+BITSTAGE_INLINE __m512 LoadCodes(const uint8_t* codes) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))));
+}
+
+// The largest symbols that a float may become; below 0 the packing to bytes saturates.
+BITSTAGE_INLINE __m512i SymbolsOf(__m512 t, __m512 high) { return _mm512_cvtps_epi32(_mm512_min_ps(t, high)); }
+
+// 4 x 16 symbols to bytes, in each 128-bit lane four of `a`, four of `b`, four of `c` and four of `d`.
+BITSTAGE_INLINE __m512i PackInterleaved(__m512i a, __m512i b, __m512i c, __m512i d) {
+  return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+}
+
+// The same, the bytes of `a` first, then those of `b`, `c` and `d`.
+BITSTAGE_INLINE __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, PackInterleaved(a, b, c, d));
+}
+
+}  // namespace bitstage::kernels::avx512_vnni

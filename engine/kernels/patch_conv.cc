@@ -1,0 +1,317 @@
+#include "engine/kernels/patch_conv.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/checked_math.h"
+
+namespace bitstage::kernels {
+namespace {
+
+constexpr int64_t kOverread = 64;          // as params.h allows
+constexpr int64_t kChunkBytes = 16 << 10;  // patches or padded rows beside the weights in the L1 cache
+constexpr int64_t kMinChunkPixels = 48;
+constexpr int64_t kMaxTilePixels = 16;
+
+enum class PatchSource : uint8_t {
+  kInPlace,  // every output pixel reads the one input pixel of its own position
+  kRows,     // the input's rows, padded: a segment is one row of the kernel
+  kCopied,
+};
+
+int64_t Reach(int64_t outputs, int64_t stride, int64_t kernel, int64_t dilation) {
+  return (outputs - 1) * stride + (kernel - 1) * dilation + 1;
+}
+
+// The share of computed pixels that are wanted.
+double Use(int64_t pixels, int64_t tile) {
+  return static_cast<double>(pixels) / static_cast<double>(DivideRoundUp(pixels, tile) * tile);
+}
+
+struct Layout {
+  Layout(const PatchTier& tier, const ConvShape& shape)
+      : blocks(DivideRoundUp(shape.out_channels, tier.lanes)),
+        row_bytes(shape.kernel_width * shape.in_channels),
+        width(Reach(shape.out_width, shape.stride_width, shape.kernel_width, shape.dilation_width)) {
+    const bool points = shape.kernel_height == 1 && shape.kernel_width == 1;
+    const bool inside = shape.pad_top == 0 && shape.pad_left == 0 && shape.stride_height == 1 &&
+                        shape.stride_width == 1 && shape.out_height <= shape.in_height &&
+                        shape.out_width == shape.in_width;
+    const int64_t first_blocks = std::min<int64_t>(blocks, kPatchBlocks);
+    even = Use(shape.out_width, tier.even[first_blocks - 1].pixels) >
+           Use(shape.out_width, tier.wide[first_blocks - 1].pixels);
+    const double row_use = Use(shape.out_width, (even ? tier.even : tier.wide)[first_blocks - 1].pixels);
+    source = points && inside                                                                ? PatchSource::kInPlace
+             : !points && shape.dilation_width == 1 && row_bytes % 4 == 0 && row_use >= 0.95 ? PatchSource::kRows
+                                                                                             : PatchSource::kCopied;
+    if (source != PatchSource::kRows) even = false;
+    segments = source == PatchSource::kRows ? shape.kernel_height : 1;
+    segment_weights = source == PatchSource::kRows ? row_bytes : row_bytes * shape.kernel_height;
+    steps = DivideRoundUp(segment_weights, 4);
+    block_bytes = segments * steps * tier.lanes * 4;
+    patch_bytes = steps * 4;
+    if (source == PatchSource::kRows) {
+      const int64_t most =
+          kChunkBytes / (width * shape.in_channels) - (shape.kernel_height - 1) * shape.dilation_height;
+      band_rows = std::clamp<int64_t>(most / shape.stride_height, 1, shape.out_height);
+    } else {
+      chunk_pixels = std::max(kMinChunkPixels, kChunkBytes / patch_bytes / kMinChunkPixels * kMinChunkPixels);
+    }
+  }
+
+  int64_t blocks;
+  int64_t row_bytes;  // of a patch
+  int64_t width;      // input columns that a row of outputs reaches
+  PatchSource source;
+  bool even;
+  int64_t segments, segment_weights, steps;
+  int64_t block_bytes;
+  int64_t patch_bytes;
+  int64_t band_rows = 0;     // output rows whose padded input is copied at a time
+  int64_t chunk_pixels = 0;  // output pixels computed (and their patches copied) at a time
+};
+
+class Runner {
+ public:
+  Runner(const PatchTier& tier, const ConvShape& shape, const ConvCall& call, Scratch& scratch)
+      : tier_(tier), shape_(shape), call_(call), layout_(tier, shape) {
+    const int64_t lanes = layout_.blocks * tier.lanes;
+    transform_ = PadTransform(call.transform, shape.out_channels, DivideRoundUp(lanes, kOverread) * kOverread, scratch);
+    acc_init_ = scratch.Take<int32_t>(lanes);
+    if (layout_.source == PatchSource::kRows) {
+      const int64_t rows = Reach(layout_.band_rows, shape.stride_height, shape.kernel_height, shape.dilation_height);
+      const int64_t slack = kMaxTilePixels * shape.stride_width * shape.in_channels + kOverread;
+      patches_ = scratch.Take<uint8_t>(rows * layout_.width * shape.in_channels + slack);
+    } else {
+      patches_ = scratch.Take<uint8_t>(
+          (std::min(layout_.chunk_pixels, shape.out_height * shape.out_width) + kMaxTilePixels) * layout_.patch_bytes +
+          kOverread);
+      padding_ = scratch.Take<uint8_t>(shape.in_width * shape.in_channels + kOverread);
+      rows_ = scratch.Take<const uint8_t*>(shape.kernel_height);
+    }
+  }
+
+  void Run() {
+    const int64_t lanes = layout_.blocks * tier_.lanes;
+    std::fill(std::copy_n(call_.acc_init, shape_.out_channels, acc_init_), acc_init_ + lanes, 0);
+    if (layout_.source == PatchSource::kRows) return RunRows();
+    const int64_t end = call_.row_end * shape_.out_width;
+    if (layout_.source == PatchSource::kCopied) {
+      std::memset(padding_, call_.zero_point, static_cast<size_t>(shape_.in_width * shape_.in_channels + kOverread));
+    }
+    for (int64_t begin = call_.row_begin * shape_.out_width; begin < end; begin += layout_.chunk_pixels) {
+      const int64_t count = std::min(layout_.chunk_pixels, end - begin);
+      if (layout_.source == PatchSource::kInPlace && count >= kMaxTilePixels) {
+        const uint8_t* first = call_.input + begin * call_.input_pixel_stride;
+        RunPixels(begin, count, first, call_.input_pixel_stride, 0);
+        continue;
+      }
+      CopyPatches(begin, count);
+      RunPixels(begin, count, patches_, layout_.patch_bytes, 0);
+    }
+  }
+
+ private:
+  void RunRows() {
+    const int64_t row_bytes = layout_.width * shape_.in_channels;
+    for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.band_rows) {
+      const int64_t rows = std::min(layout_.band_rows, call_.row_end - y);
+      const int64_t in_rows = Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height);
+      for (int64_t row = 0; row < in_rows; ++row) {
+        PadRow(y * shape_.stride_height - shape_.pad_top + row, patches_ + row * row_bytes);
+      }
+      for (int64_t block = 0; block < layout_.blocks; block += kPatchBlocks) {
+        for (int64_t row = 0; row < rows; ++row) {
+          RunBlock(block, (y + row) * shape_.out_width, shape_.out_width,
+                   patches_ + row * shape_.stride_height * row_bytes, shape_.stride_width * shape_.in_channels,
+                   shape_.dilation_height * row_bytes);
+        }
+      }
+    }
+  }
+
+  // Row in_y of the input from column −pad_left on, layout_.width pixels without gaps.
+  void PadRow(int64_t in_y, uint8_t* to) const {
+    const int64_t channels = shape_.in_channels;
+    const bool inside = in_y >= 0 && in_y < shape_.in_height;
+    const int64_t first = inside ? std::min(shape_.pad_left, layout_.width) : layout_.width;
+    const int64_t last = std::clamp(shape_.pad_left + shape_.in_width, first, layout_.width);
+    std::memset(to, call_.zero_point, static_cast<size_t>(first * channels));
+    std::memset(to + last * channels, call_.zero_point, static_cast<size_t>((layout_.width - last) * channels));
+    if (first == last) return;
+    to += first * channels;
+    const uint8_t* from = call_.input + in_y * shape_.in_width * call_.input_pixel_stride;
+    if (call_.input_pixel_stride == channels) {
+      std::memcpy(to, from, static_cast<size_t>((last - first) * channels));
+      return;
+    }
+    for (int64_t x = first; x < last; ++x, to += channels, from += call_.input_pixel_stride) {
+      std::memcpy(to, from, static_cast<size_t>(channels));
+    }
+  }
+
+  // The patches of output pixels [begin, begin + count), counted row-major.
+  void CopyPatches(int64_t begin, int64_t count) {
+    uint8_t* to = patches_;
+    while (count > 0) {
+      const int64_t y = begin / shape_.out_width;
+      const int64_t x = begin % shape_.out_width;
+      const int64_t pixels = std::min(count, shape_.out_width - x);
+      for (int64_t ky = 0; ky < shape_.kernel_height; ++ky) {
+        const int64_t in_y = y * shape_.stride_height + ky * shape_.dilation_height - shape_.pad_top;
+        const bool inside = in_y >= 0 && in_y < shape_.in_height;
+        rows_[ky] = inside ? call_.input + in_y * shape_.in_width * call_.input_pixel_stride : nullptr;
+      }
+      CopyRow(x, x + pixels, to);
+      to += pixels * layout_.patch_bytes;
+      begin += pixels;
+      count -= pixels;
+    }
+  }
+
+  // Of output columns [x, end) over the input rows rows_.
+  void CopyRow(int64_t x, int64_t end, uint8_t* to) {
+    const bool gapless = shape_.dilation_width == 1 &&
+                         (shape_.kernel_width == 1 || call_.input_pixel_stride == shape_.in_channels) &&
+                         std::find(rows_, rows_ + shape_.kernel_height, nullptr) == rows_ + shape_.kernel_height;
+    while (x < end) {
+      const int64_t in_x = x * shape_.stride_width - shape_.pad_left;
+      // Columns from x on whose patches lie inside the image.
+      const int64_t room = shape_.in_width - shape_.kernel_width - in_x;
+      const int64_t inside = gapless && in_x >= 0 && room >= 0 ? std::min(end - x, room / shape_.stride_width + 1) : 0;
+      if (inside > 0) {
+        for (int64_t ky = 0; ky < shape_.kernel_height; ++ky) rows_[ky] += in_x * call_.input_pixel_stride;
+        tier_.copy({rows_, shape_.kernel_height, layout_.row_bytes, shape_.stride_width * call_.input_pixel_stride, to,
+                    layout_.patch_bytes, inside});
+        for (int64_t ky = 0; ky < shape_.kernel_height; ++ky) rows_[ky] -= in_x * call_.input_pixel_stride;
+        x += inside;
+        to += inside * layout_.patch_bytes;
+      } else {
+        CopyPixelByPixel(in_x, to);
+        ++x;
+        to += layout_.patch_bytes;
+      }
+    }
+  }
+
+  void CopyPixelByPixel(int64_t in_x, uint8_t* to) const {
+    const auto channels = static_cast<size_t>(shape_.in_channels);
+    for (int64_t ky = 0; ky < shape_.kernel_height; ++ky) {
+      for (int64_t kx = 0; kx < shape_.kernel_width; ++kx, to += channels) {
+        const int64_t at = in_x + kx * shape_.dilation_width;
+        const bool inside = rows_[ky] != nullptr && at >= 0 && at < shape_.in_width;
+        std::memcpy(to, inside ? rows_[ky] + at * call_.input_pixel_stride : padding_, channels);
+      }
+    }
+  }
+
+  void RunPixels(int64_t first_pixel, int64_t count, const uint8_t* patch, int64_t pixel_bytes, int64_t segment_bytes) {
+    for (int64_t block = 0; block < layout_.blocks; block += kPatchBlocks) {
+      RunBlock(block, first_pixel, count, patch, pixel_bytes, segment_bytes);
+    }
+  }
+
+  // `count` output pixels from `first_pixel` on, whose patches begin at `patch`.
+  void RunBlock(int64_t block, int64_t first_pixel, int64_t count, const uint8_t* patch, int64_t pixel_bytes,
+                int64_t segment_bytes) {
+    const int64_t blocks = std::min<int64_t>(kPatchBlocks, layout_.blocks - block);
+    const PatchTier::Tile& kernel = (layout_.even ? tier_.even : tier_.wide)[blocks - 1];
+    const int64_t channel = block * tier_.lanes;
+    PatchTile tile;
+    tile.pixel_bytes = pixel_bytes;
+    tile.segments = layout_.segments;
+    tile.segment_bytes = segment_bytes;
+    tile.steps = layout_.steps;
+    tile.weights = reinterpret_cast<const int8_t*>(call_.packed_weights) + block * layout_.block_bytes;
+    tile.block_bytes = layout_.block_bytes;
+    tile.acc_init = acc_init_ + channel;
+    tile.transform = transform_;
+    tile.transform.mult += channel;
+    tile.transform.add += channel;
+    if (tile.transform.residual_mult != nullptr) tile.transform.residual_mult += channel;
+    tile.transform.low += channel;
+    tile.transform.high += channel;
+    tile.transform.low_codes += channel;
+    if (tile.transform.shift != nullptr) tile.transform.shift += channel;
+    tile.channels = std::min(blocks * tier_.lanes, shape_.out_channels - channel);
+    tile.residual_pixel_stride = call_.residual_pixel_stride;
+    tile.output_pixel_stride = call_.output_pixel_stride;
+    const int64_t element = call_.transform.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
+    for (int64_t pixel = 0; pixel < count;) {
+      int64_t pixels = std::min(kernel.pixels, count - pixel);
+      const bool single = pixels == 1;
+      if (!single && pixels < kernel.pixels && count >= kernel.pixels) {
+        // The last tile begins earlier and computes some pixels once more, so that it reads no patch past the last.
+        pixel = count - kernel.pixels;
+        pixels = kernel.pixels;
+      }
+      const int64_t at = first_pixel + pixel;
+      tile.patch = patch + pixel * pixel_bytes;
+      tile.pixels = pixels;
+      tile.residual = call_.residual == nullptr ? nullptr : call_.residual + at * call_.residual_pixel_stride + channel;
+      tile.output = static_cast<std::byte*>(call_.output) + (at * call_.output_pixel_stride + channel) * element;
+      (single ? tier_.single[blocks - 1] : kernel.run)(tile);
+      pixel += pixels;
+    }
+  }
+
+  const PatchTier& tier_;
+  const ConvShape& shape_;
+  const ConvCall& call_;
+  const Layout layout_;
+  PaddedTransform transform_;
+  int32_t* acc_init_;
+  uint8_t* patches_;
+  uint8_t* padding_ = nullptr;      // pixels of zero points
+  const uint8_t** rows_ = nullptr;  // the input rows under a row of outputs; null for those outside
+};
+
+}  // namespace
+
+bool PatchSupports(const ConvShape& shape) { return shape.groups == 1; }
+
+double PatchCycles(const PatchTier& tier, const ConvShape& shape) {
+  const Layout layout(tier, shape);
+  const auto pixels = static_cast<double>(shape.out_height * shape.out_width);
+  const auto lanes = static_cast<double>(layout.blocks * tier.lanes);
+  const auto steps = static_cast<double>(layout.segments * layout.steps);
+  const double copied = layout.source == PatchSource::kCopied ? steps * 4 / 32 : 0;
+  return pixels *
+         (steps * 4 * lanes / tier.macs_per_cycle + copied + static_cast<double>(layout.blocks) * tier.pixel_cycles);
+}
+
+size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape) {
+  const Layout layout(tier, shape);
+  return static_cast<size_t>(layout.blocks * layout.block_bytes);
+}
+
+void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
+  const Layout layout(tier, shape);
+  std::memset(packed, 0, PatchPackedBytes(tier, shape));
+  auto* bytes = reinterpret_cast<int8_t*>(packed);
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  for (int64_t o = 0; o < shape.out_channels; ++o) {
+    int8_t* lane = bytes + o / tier.lanes * layout.block_bytes + o % tier.lanes * 4;
+    for (int64_t i = 0; i < shape.in_channels; ++i) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const int64_t at = tap * shape.in_channels + i;  // in the patch
+        const int64_t step = at / layout.segment_weights * layout.steps + at % layout.segment_weights / 4;
+        lane[step * tier.lanes * 4 + at % layout.segment_weights % 4] = *weights++;
+      }
+    }
+  }
+}
+
+size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape) {
+  Scratch scratch(nullptr);
+  const ConvCall no_call = {};
+  const Runner runner(tier, shape, no_call, scratch);
+  return scratch.bytes();
+}
+
+void PatchRun(const PatchTier& tier, const ConvShape& shape, const ConvCall& call) {
+  Scratch scratch(call.scratch);
+  Runner(tier, shape, call, scratch).Run();
+}
+
+}  // namespace bitstage::kernels

@@ -1,0 +1,76 @@
+// PatchConv: what the tiers share of a dense convolution whose output leaves its registers as codes. The input pixels
+// under an output pixel, its patch, lie one after the other in memory, and the patches of neighbouring output pixels
+// at equal distances, so that the inner loop needs no pointer but the first. A layer gets its patches in one of three
+// ways (PatchSource): it has them already (1 x 1), has them row by row once the input is padded, or copies them.
+//
+// A tile is `pixels` output pixels times `blocks` registers of `lanes` output channels. A patch is `segments` pieces of
+// `steps` times four bytes; weights are packed
+//     [ceil(out_channels / lanes)][segments][steps][lanes][4]      int8, what is missing is 0
+// so that a patch may be followed by anything.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/kernels/padded_transform.h"
+#include "engine/kernels/params.h"
+
+namespace bitstage::kernels {
+
+struct PatchTile {
+  const uint8_t* patch;  // of the first pixel
+  int64_t pixel_bytes;   // from one pixel's patch to the next
+  int64_t segments;
+  int64_t segment_bytes;  // from one segment of a patch to the next
+  int64_t steps;          // of a segment
+  const int8_t* weights;
+  int64_t block_bytes;      // from one block of lanes to the next: segments · steps · lanes · 4
+  const int32_t* acc_init;  // blocks · lanes
+
+  // What follows is at the tile's first pixel and channel.
+  PaddedTransform transform;
+  int64_t pixels;           // to write; a tile computes all of its own
+  int64_t channels;         // to write
+  const uint8_t* residual;  // or null
+  int64_t residual_pixel_stride;
+  void* output;
+  int64_t output_pixel_stride;  // in elements of the output's type
+};
+
+// `count` patches of `rows` pieces of `row_bytes`, one behind the other; piece r of patch i from
+// rows[r] + i · pixel_bytes. May read and write up to 63 bytes past the end of either.
+struct PatchCopy {
+  const uint8_t* const* from;
+  int64_t rows;
+  int64_t row_bytes;
+  int64_t pixel_bytes;
+  uint8_t* to;
+  int64_t to_bytes;  // from one patch to the next
+  int64_t count;
+};
+
+inline constexpr int kPatchBlocks = 4;
+
+struct PatchTier {
+  int64_t lanes;
+  struct Tile {
+    int64_t pixels;
+    void (*run)(const PatchTile& tile);
+  };
+  // By blocks − 1. Runs of pixels that are long, and rows whose width is a power of two.
+  Tile wide[kPatchBlocks];
+  Tile even[kPatchBlocks];
+  void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel
+  void (*copy)(const PatchCopy& copy);
+  double macs_per_cycle;  // of a tile
+  double pixel_cycles;    // to turn a block of lanes of one pixel into codes
+};
+
+bool PatchSupports(const ConvShape& shape);
+double PatchCycles(const PatchTier& tier, const ConvShape& shape);
+size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape);
+void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
+size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape);
+void PatchRun(const PatchTier& tier, const ConvShape& shape, const ConvCall& call);
+
+}  // namespace bitstage::kernels
