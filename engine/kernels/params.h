@@ -48,6 +48,7 @@ struct ConvCall {
   const uint8_t* input;
   int64_t input_pixel_stride;
   uint8_t zero_point;               // code of the padding
+  int max_code, max_weight;         // the bounds that ConvKernel::supports was asked about
   const std::byte* packed_weights;  // as this kernel's `pack` wrote them, 64-byte aligned
   const int32_t* acc_init;          // one an output channel
   OutputTransform transform;

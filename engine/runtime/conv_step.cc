@@ -60,6 +60,7 @@ class ConvStep : public Step {
     std::vector<int32_t> acc_init;
     TransformArrays transform;
     uint8_t zero_point;
+    int max_code, max_weight;
     Place input;
     std::optional<Place> residual;
     Place output;
@@ -72,6 +73,8 @@ class ConvStep : public Step {
     call.input = frame.At<uint8_t>(p_.input);
     call.input_pixel_stride = p_.input.pixel_stride;
     call.zero_point = p_.zero_point;
+    call.max_code = p_.max_code;
+    call.max_weight = p_.max_weight;
     call.packed_weights = p_.packed.data();
     call.acc_init = p_.acc_init.data();
     call.transform = p_.transform.View();
@@ -96,7 +99,8 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
   const std::vector<int8_t> weights = FoldedWeights(layer);
   const int max_code =
       std::max(layer.input.grid->MaxCode(), layer.input.grid->zero_point);  // padding is the zero point
-  const kernels::ConvKernel& kernel = table.ChooseConv(shape, max_code, MaxMagnitude(weights));
+  const int max_weight = MaxMagnitude(weights);
+  const kernels::ConvKernel& kernel = table.ChooseConv(shape, max_code, max_weight);
 
   ConvStep::Parameters p{.kernel = &kernel,
                          .shape = shape,
@@ -104,6 +108,8 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
                          .acc_init = {},
                          .transform = MakeConvTransform(layer),
                          .zero_point = static_cast<uint8_t>(layer.input.grid->zero_point),
+                         .max_code = max_code,
+                         .max_weight = max_weight,
                          .input = layer.input.place,
                          .residual = layer.residual ? std::optional(layer.residual->place) : std::nullopt,
                          .output = layer.output};

@@ -214,6 +214,7 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(depthwise, 255, 127), "reference");
       break;
     case Isa::kAvx2:
+      EXPECT_EQ(name(dense, 15, 1), "avx2_direct_pairs");
       EXPECT_EQ(name(dense, 255, 64), "avx2_direct_bytes");  // 2 · 255 · 64 = 32640
       EXPECT_EQ(name(dense, 255, 65), "avx2_direct_words");  // 33150 > 32767
       EXPECT_EQ(name(dense, 129, 127), "avx2_direct_bytes");

@@ -185,6 +185,8 @@ std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
   call.input = input.data();
   call.input_pixel_stride = input_pixel_stride;
   call.zero_point = zero_point;
+  call.max_code = max_code;
+  call.max_weight = max_weight;
   call.packed_weights = packed.data();
   call.acc_init = acc_init.data();
   call.transform = transform.View(to_float);

@@ -8,6 +8,8 @@ namespace bitstage::kernels::avx2 {
 
 // Multiplies bytes and adds pairs in 16 bits; only where two products fit (vpmaddubsw saturates).
 extern const ConvKernel kDirectBytes;
+// The same, with sums that stay in 16 bits for as many steps as the codes and weights allow.
+extern const ConvKernel kDirectPairs;
 // Multiplies in 16 bits; any codes and weights.
 extern const ConvKernel kDirectWords;
 extern const ConvKernel kDepthwise;
