@@ -1,0 +1,50 @@
+// CodeTables checked and compiled for the kernels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/codec/cell_kernels.h"
+#include "engine/tensor/boundary_tables.h"
+#include "engine/tensor/grid.h"
+
+namespace bitstage {
+
+// Refuses: no table or more than 255; group_of_channel not one a channel, groups beyond the tables (with contexts: of
+// other than groups x contexts entries, or entries beyond the tables); channels of different bits (or shift) in a
+// group, or at all with contexts; pairs wider than 8 bits; lengths that are not one a cell, not a complete code, or
+// leave a cell without a code. INVALID_ARGUMENT naming the field.
+absl::Status Validate(const CodeTables& tables, const Grid& grid, int64_t channels);
+
+namespace codec {
+
+// Immutable owner of what a CellTables points to.
+class CompiledTables {
+ public:
+  CompiledTables() = default;
+  // Requires valid tables.
+  CompiledTables(const CodeTables& tables, const Grid& grid, int64_t channels);
+
+  [[nodiscard]] bool empty() const { return group_.empty(); }
+  [[nodiscard]] CellTables view() const;
+
+ private:
+  bool pairs_ = false;
+  bool uniform_ = true;
+  int tables_ = 0, index_bits_ = 0, stride_bits_ = 0, contexts_ = 0;
+  std::vector<uint8_t> bits_, shift_, group_, of_context_, lengths_;
+  std::vector<EncodeEntry> encode_;
+  std::vector<DecodeEntry> decode_;
+};
+
+// The entries of one table with a cell of `width` bits; `encode` has 2^width entries, `decode` 2^index_bits, and
+// index_bits is at least the longest code. first/second of the entries are symbols of bits = width (/2 with pairs) <<
+// shift. Allocates nothing. Requires valid lengths.
+void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode);
+void FillDecode(std::span<const uint8_t> lengths, int bits, int shift, bool pairs, int index_bits, DecodeEntry* decode);
+
+}  // namespace codec
+}  // namespace bitstage
