@@ -13,7 +13,8 @@ namespace {
 
 constexpr const ConvKernel* kReferenceConvs[] = {&reference::kConv};
 constexpr KernelTable kReferenceTable = {
-    Isa::kReference, kReferenceConvs, reference::Add, reference::MaxPool, reference::AveragePool, SgemmReference,
+    Isa::kReference,        kReferenceConvs,     reference::Add, reference::MaxPool,
+    reference::AveragePool, reference::Quantize, SgemmReference,
 };
 
 #if defined(__x86_64__)
@@ -21,7 +22,7 @@ constexpr const ConvKernel* kAvx2Convs[] = {
     &avx2::kDepthwise, &avx2::kDirectPairs, &avx2::kDirectBytes, &avx2::kDirectWords, &reference::kConv,
 };
 constexpr KernelTable kAvx2Table = {
-    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, SgemmAvx2,
+    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, reference::Quantize, SgemmAvx2,
 };
 
 constexpr const ConvKernel* kAvx512VnniConvs[] = {
@@ -31,7 +32,8 @@ constexpr const ConvKernel* kAvx512VnniConvs[] = {
     &reference::kConv,
 };
 constexpr KernelTable kAvx512VnniTable = {
-    Isa::kAvx512Vnni, kAvx512VnniConvs, avx512_vnni::Add, avx512_vnni::MaxPool, avx512_vnni::AveragePool, SgemmAvx512,
+    Isa::kAvx512Vnni,         kAvx512VnniConvs,      avx512_vnni::Add, avx512_vnni::MaxPool,
+    avx512_vnni::AveragePool, avx512_vnni::Quantize, SgemmAvx512,
 };
 #endif
 

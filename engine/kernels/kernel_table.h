@@ -19,6 +19,7 @@ struct KernelTable {
   void (*add)(const AddCall& call);
   void (*max_pool)(const PoolCall& call);
   void (*average_pool)(const PoolCall& call);
+  void (*quantize)(const QuantizeCall& call);
   // C += A·B, row-major float32, A m x k, B k x n: every element is the fma chain over k in rising order from C's
   // value, so all tiers give the same bits.
   void (*sgemm)(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb, float* c,

@@ -107,4 +107,23 @@ struct PoolCall {
   int64_t row_begin, row_end;
 };
 
+// The grid of one channel (engine/tensor/grid.h).
+struct QuantizeChannel {
+  float step;
+  float zero_point;
+  float top;  // the largest symbol
+  int shift;
+};
+
+// Floats to codes as Grid::Code, `pixels` pixels of `channels` channels, each channel's floats one after the other.
+struct QuantizeCall {
+  const float* input;
+  int64_t plane;                   // from one channel's floats to the next one's
+  const QuantizeChannel* channel;  // `channels` of them
+  int64_t pixels;
+  int64_t channels;
+  uint8_t* output;
+  int64_t output_pixel_stride;
+};
+
 }  // namespace bitstage::kernels

@@ -12,7 +12,8 @@
 namespace bitstage {
 
 // float32 in ONNX layout to codes: Grid::Code of every element.
-std::unique_ptr<Step> MakeQuantizeStep(const Place& input, const CodeOperand& output);
+std::unique_ptr<Step> MakeQuantizeStep(const kernels::KernelTable& table, const Place& input,
+                                       const CodeOperand& output);
 
 // Codes to float32 in ONNX layout: Grid::Real of every code.
 std::unique_ptr<Step> MakeDequantizeStep(const CodeOperand& input, const Place& output);

@@ -35,7 +35,7 @@ void Lowering::LowerInput(size_t index) {
                   .from_floats = nullptr,
                   .from_codes = nullptr};
   const Place caller{.slot = input.slot, .pixel_stride = input.codes.layout.channels};
-  input.from_floats = MakeQuantizeStep(caller, input.codes);
+  input.from_floats = MakeQuantizeStep(table_, caller, input.codes);
   CodeOperand raw = input.codes;
   raw.place = caller;
   input.from_codes = MakeCopyStep(raw, input.codes.place);
@@ -134,7 +134,7 @@ void Lowering::LowerToFloat(const Node& node) {
   const bool to_codes = IsCode(node.output);
   const Place output = to_codes ? AddFloatSlot(ValueOf(node.output).shape.elements()) : PlaceOf(node.output);
   Emit(node, MakeFloatStep(graph_, node, table_, inputs, output), MacsOf(graph_, node));
-  if (to_codes) Emit(node, MakeQuantizeStep(output, OperandOf(node.output)));
+  if (to_codes) Emit(node, MakeQuantizeStep(table_, output, OperandOf(node.output)));
 }
 
 void Lowering::Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs) {

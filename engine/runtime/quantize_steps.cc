@@ -1,5 +1,5 @@
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "engine/runtime/float_steps.h"
 
@@ -7,61 +7,63 @@ namespace bitstage {
 namespace {
 
 constexpr double kElementNanoseconds = 1.0;
-constexpr int64_t kLine = 256;
 
-// Grid::Symbol for a line of one channel. Clamping before rounding changes nothing: the limits are whole numbers.
-// Adding and subtracting 1.5 · 2^23 rounds to nearest, half to even.
-void QuantizeLine(const Grid& grid, int64_t channel, const float* x, int64_t count, uint8_t* codes) {
-  constexpr float kRounder = 12582912.0f;
-  const float step = grid.StepOf(channel);
-  const auto zero_point = static_cast<float>(grid.zero_point);
-  const int shift = grid.ShiftOf(channel);
-  const float unit = 1.0f / static_cast<float>(1 << shift);  // a power of two: multiplying is dividing
-  const auto most = static_cast<float>(grid.MaxSymbol(channel));
-  const auto of_nan = static_cast<float>(std::min(grid.zero_point >> shift, grid.MaxSymbol(channel)));
-  for (int64_t i = 0; i < count; ++i) {
-    float scaled = (x[i] / step + zero_point) * unit;
-    scaled = scaled == scaled ? scaled : of_nan;
-    scaled = scaled > 0 ? scaled : 0;
-    scaled = scaled < most ? scaled : most;
-    codes[i] = static_cast<uint8_t>(static_cast<int>((scaled + kRounder) - kRounder) << shift);
+std::vector<kernels::QuantizeChannel> ChannelsOf(const CodeOperand& output) {
+  const CodeLayout& layout = output.layout;
+  const Grid& grid = *output.grid;
+  const int64_t by_pixel = IsUniform(grid) ? 1 : layout.pixels();
+  std::vector<kernels::QuantizeChannel> channels;
+  for (int64_t c = 0; c < (layout.grid_by_pixel ? by_pixel : layout.channels); ++c) {
+    channels.push_back({.step = grid.StepOf(c),
+                        .zero_point = static_cast<float>(grid.zero_point),
+                        .top = static_cast<float>(grid.MaxSymbol(c)),
+                        .shift = grid.ShiftOf(c)});
   }
+  return channels;
 }
 
 class QuantizeStep : public Step {
  public:
-  QuantizeStep(Traits traits, const Place& input, const CodeOperand& output)
-      : Step(std::move(traits)), input_(input), output_(output) {}
+  QuantizeStep(Traits traits, void (*run)(const kernels::QuantizeCall&), const Place& input, const CodeOperand& output)
+      : Step(std::move(traits)), run_(run), input_(input), output_(output), channels_(ChannelsOf(output)) {}
 
   void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte*) const override {
     const CodeLayout& layout = output_.layout;
-    const auto* input = frame.At<float>(input_);
-    auto* output = frame.At<uint8_t>(output_.place);
-    if (layout.grid_by_pixel) {
+    kernels::QuantizeCall call;
+    call.input = frame.At<float>(input_);
+    call.output = frame.At<uint8_t>(output_.place);
+    call.channel = channels_.data();
+    // Floats that lie in one line and have one grid are pixels of a single channel.
+    const bool is_line = layout.pixels() == 1 && IsUniform(*output_.grid);
+    if (layout.grid_by_pixel || is_line) {
+      call.plane = 0;
+      call.pixels = layout.channels;
+      call.channels = 1;
+      call.output_pixel_stride = 1;
+      call.input += row_begin * layout.channels;
+      call.output += row_begin * output_.place.pixel_stride;
       for (int64_t y = row_begin; y < row_end; ++y) {
-        QuantizeLine(*output_.grid, y, input + y * layout.channels, layout.channels,
-                     output + y * output_.place.pixel_stride);
+        call.channel = channels_.data() + (is_line || channels_.size() == 1 ? 0 : y);
+        run_(call);
+        call.input += layout.channels;
+        call.output += output_.place.pixel_stride;
       }
       return;
     }
-    if (layout.pixels() == 1 && IsUniform(*output_.grid)) {
-      return QuantizeLine(*output_.grid, 0, input, layout.channels, output);
-    }
-    const int64_t end = row_end * layout.width;
-    for (int64_t begin = row_begin * layout.width; begin < end; begin += kLine) {
-      const int64_t count = std::min(kLine, end - begin);
-      for (int64_t c = 0; c < layout.channels; ++c) {
-        uint8_t line[kLine];
-        QuantizeLine(*output_.grid, c, input + c * layout.pixels() + begin, count, line);
-        uint8_t* target = output + begin * output_.place.pixel_stride + c;
-        for (int64_t i = 0; i < count; ++i) target[i * output_.place.pixel_stride] = line[i];
-      }
-    }
+    call.plane = layout.pixels();
+    call.pixels = (row_end - row_begin) * layout.width;
+    call.channels = layout.channels;
+    call.output_pixel_stride = output_.place.pixel_stride;
+    call.input += row_begin * layout.width;
+    call.output += row_begin * layout.width * output_.place.pixel_stride;
+    run_(call);
   }
 
  private:
+  void (*run_)(const kernels::QuantizeCall&);
   Place input_;
   CodeOperand output_;
+  std::vector<kernels::QuantizeChannel> channels_;
 };
 
 class DequantizeStep : public Step {
@@ -120,8 +122,10 @@ Step::Traits TraitsOf(const char* kernel, const CodeLayout& layout, const Place&
 
 }  // namespace
 
-std::unique_ptr<Step> MakeQuantizeStep(const Place& input, const CodeOperand& output) {
-  return std::make_unique<QuantizeStep>(TraitsOf("quantize", output.layout, input, output.place), input, output);
+std::unique_ptr<Step> MakeQuantizeStep(const kernels::KernelTable& table, const Place& input,
+                                       const CodeOperand& output) {
+  return std::make_unique<QuantizeStep>(TraitsOf("quantize", output.layout, input, output.place), table.quantize, input,
+                                        output);
 }
 
 std::unique_ptr<Step> MakeDequantizeStep(const CodeOperand& input, const Place& output) {

@@ -14,5 +14,6 @@ void Transform(const OutputTile& tile);
 void Add(const AddCall& call);
 void MaxPool(const PoolCall& call);
 void AveragePool(const PoolCall& call);
+void Quantize(const QuantizeCall& call);
 
 }  // namespace bitstage::kernels::avx512_vnni

@@ -17,6 +17,8 @@ void MaxPool(const PoolCall& call);
 // Counts the positions inside the image, or inside the padded image where count_include_pad; at least 1.
 void AveragePool(const PoolCall& call);
 
+void Quantize(const QuantizeCall& call);
+
 // Steps 3 and 4 of the output transform (docs/integer-arithmetic.md §3) for one channel: into [low, high], which must
 // lie within 0…255 / 2^shift, then to a code.
 float Clamp(const OutputTransform& transform, int64_t channel, float t);
