@@ -1,85 +1,186 @@
-#include "engine/kernels/depthwise_conv.h"
-
-#include <immintrin.h>
-
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
+#include "engine/kernels/avx512_vnni/registers.h"
+#include "engine/kernels/depthwise_columns.h"
 
 namespace bitstage::kernels::avx512_vnni {
 namespace {
 
-__attribute__((always_inline)) inline __m512i DotProduct(__m512i acc, __m512i codes, __m512i weights) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(weights));
-  return acc;
-}
+constexpr int64_t kBlock = 64;
+constexpr int kOutputs = 4;  // computed at a time
 
-// 64 channels, four kernel positions at a time: interleaving the four pixels puts the four codes of a channel into one
-// dword. It works within 128-bit lanes, so register k gets channels 16·lane + 4k + 0…3, and so are the weights packed.
-int64_t Position(int64_t channel, int64_t tap) {
-  const int64_t lane = channel / 16;
-  const int64_t k = channel % 16 / 4;
-  return (k * 16 + lane * 4 + channel % 4) * 4 + tap;
-}
+// Interleaving works within 128-bit lanes: register k gets channels 16·lane + 4k + 0…3. Packing to bytes undoes that.
+int64_t Position(int64_t channel) { return channel % 16 / 4 * 16 + channel / 16 * 4 + channel % 4; }
 
-__attribute__((always_inline)) inline void OnePixel(const DepthwiseTile& tile, int64_t pixel) {
-  const uint8_t* const* pixel_taps = tile.taps + pixel * tile.tap_groups * 4;
-  int32_t* acc = tile.acc + pixel * tile.blocks * 64;
-  const std::byte* weights = tile.weights;
-  for (int64_t block = 0; block < tile.blocks; ++block) {
-    __m512i acc0 = _mm512_setzero_si512();
-    __m512i acc1 = acc0;
-    __m512i acc2 = acc0;
-    __m512i acc3 = acc0;
-    for (int64_t group = 0; group < tile.tap_groups; ++group, weights += 256) {
-      const uint8_t* const* taps = pixel_taps + group * 4;
-      const __m512i a = _mm512_loadu_si512(taps[0] + block * 64);
-      const __m512i b = _mm512_loadu_si512(taps[1] + block * 64);
-      const __m512i c = _mm512_loadu_si512(taps[2] + block * 64);
-      const __m512i d = _mm512_loadu_si512(taps[3] + block * 64);
+void CopyColumns(const ColumnCopy& copy) {
+  for (int64_t group = 0; group < copy.groups; ++group) {
+    const uint8_t* const* rows = copy.rows + group * 4;
+    const int64_t* bytes = copy.pixel_bytes + group * 4;
+    const uint8_t* row0 = rows[0];
+    const uint8_t* row1 = rows[1];
+    const uint8_t* row2 = rows[2];
+    const uint8_t* row3 = rows[3];
+    uint8_t* to = copy.to + group * 256;
+    for (int64_t i = 0; i < copy.count; ++i, to += copy.groups * 256) {
+      const __m512i a = _mm512_loadu_si512(row0);
+      const __m512i b = _mm512_loadu_si512(row1);
+      const __m512i c = _mm512_loadu_si512(row2);
+      const __m512i d = _mm512_loadu_si512(row3);
       const __m512i ab_low = _mm512_unpacklo_epi8(a, b);
       const __m512i ab_high = _mm512_unpackhi_epi8(a, b);
       const __m512i cd_low = _mm512_unpacklo_epi8(c, d);
       const __m512i cd_high = _mm512_unpackhi_epi8(c, d);
-      acc0 = DotProduct(acc0, _mm512_unpacklo_epi16(ab_low, cd_low), _mm512_loadu_si512(weights));
-      acc1 = DotProduct(acc1, _mm512_unpackhi_epi16(ab_low, cd_low), _mm512_loadu_si512(weights + 64));
-      acc2 = DotProduct(acc2, _mm512_unpacklo_epi16(ab_high, cd_high), _mm512_loadu_si512(weights + 128));
-      acc3 = DotProduct(acc3, _mm512_unpackhi_epi16(ab_high, cd_high), _mm512_loadu_si512(weights + 192));
-    }
-    // Back to the order of channels: a 4 x 4 transpose of 128-bit lanes.
-    const __m512i low01 = _mm512_shuffle_i32x4(acc0, acc1, 0x44);
-    const __m512i high01 = _mm512_shuffle_i32x4(acc0, acc1, 0xee);
-    const __m512i low23 = _mm512_shuffle_i32x4(acc2, acc3, 0x44);
-    const __m512i high23 = _mm512_shuffle_i32x4(acc2, acc3, 0xee);
-    const __m512i ordered[4] = {_mm512_shuffle_i32x4(low01, low23, 0x88), _mm512_shuffle_i32x4(low01, low23, 0xdd),
-                                _mm512_shuffle_i32x4(high01, high23, 0x88), _mm512_shuffle_i32x4(high01, high23, 0xdd)};
-    for (int k = 0; k < 4; ++k) {
-      const int64_t channel = block * 64 + k * 16;
-      const __m512i init = _mm512_loadu_si512(tile.acc_init + channel);
-      _mm512_storeu_si512(acc + channel, _mm512_add_epi32(init, ordered[k]));
+      _mm512_storeu_si512(to, _mm512_unpacklo_epi16(ab_low, cd_low));
+      _mm512_storeu_si512(to + 64, _mm512_unpackhi_epi16(ab_low, cd_low));
+      _mm512_storeu_si512(to + 128, _mm512_unpacklo_epi16(ab_high, cd_high));
+      _mm512_storeu_si512(to + 192, _mm512_unpackhi_epi16(ab_high, cd_high));
+      row0 += bytes[0];
+      row1 += bytes[1];
+      row2 += bytes[2];
+      row3 += bytes[3];
     }
   }
 }
 
-void MicroKernel(const DepthwiseTile& tile) {
-  for (int64_t pixel = 0; pixel < tile.pixels; ++pixel) OnePixel(tile, pixel);
+// The sums of register k of kOutputs outputs. kWidth, kStride: of the kernel, where each column is loaded once; 0 where
+// they are known only now.
+template <int kWidth, int kStride>
+BITSTAGE_INLINE void Accumulate(const ColumnRow& row, const uint8_t* columns, int k, __m512i (&acc)[kOutputs]) {
+  const int8_t* weights = row.weights + k * 64;
+  columns += k * 64;
+  if constexpr (kWidth > 0) {
+    __m512i w[kWidth];
+    Unrolled<kWidth>([&](auto kx) { w[kx] = _mm512_loadu_si512(weights + kx * 256); });
+    Unrolled<(kOutputs - 1) * kStride + kWidth>([&](auto column) {
+      const __m512i codes = _mm512_loadu_si512(columns + column * 256);
+      Unrolled<kOutputs>([&](auto i) {
+        constexpr int kx = column - i * kStride;
+        if constexpr (kx >= 0 && kx < kWidth) acc[i] = DotProduct(acc[i], codes, w[kx]);
+      });
+    });
+  } else {
+    for (int64_t kx = 0; kx < row.kernel_width; ++kx) {
+      for (int64_t group = 0; group < row.groups; ++group, weights += 256) {
+        const __m512i w = _mm512_loadu_si512(weights);
+        const uint8_t* at = columns + kx * row.dilation * row.column_bytes + group * 256;
+        Unrolled<kOutputs>([&](auto i) {
+          acc[i] = DotProduct(acc[i], _mm512_loadu_si512(at + i * row.stride * row.column_bytes), w);
+        });
+      }
+    }
+  }
 }
 
-constexpr DepthwiseTier kTier = {64, 4, 1, Position, MicroKernel, Transform};
+// Bytes 4k … 4k + 3 of every 128-bit lane as dwords.
+BITSTAGE_INLINE __m512i Dwords(__m512i bytes, int k) {
+  const auto four = static_cast<char>(4 * k);
+  const __m128i pick = _mm_setr_epi8(four, -1, -1, -1, static_cast<char>(four + 1), -1, -1, -1,
+                                     static_cast<char>(four + 2), -1, -1, -1, static_cast<char>(four + 3), -1, -1, -1);
+  return _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(pick));
+}
+
+BITSTAGE_INLINE void StoreFloats(const ColumnRow& row, int64_t output, const __m512 (&t)[4]) {
+  __m512 clamped[4];
+  Unrolled<4>([&](auto k) {
+    clamped[k] = _mm512_min_ps(_mm512_loadu_ps(row.transform.high + 16 * k),
+                               _mm512_max_ps(_mm512_loadu_ps(row.transform.low + 16 * k), t[k]));
+  });
+  // Back to the order of channels: a 4 x 4 transpose of 128-bit lanes.
+  const __m512 low01 = _mm512_shuffle_f32x4(clamped[0], clamped[1], 0x44);
+  const __m512 high01 = _mm512_shuffle_f32x4(clamped[0], clamped[1], 0xee);
+  const __m512 low23 = _mm512_shuffle_f32x4(clamped[2], clamped[3], 0x44);
+  const __m512 high23 = _mm512_shuffle_f32x4(clamped[2], clamped[3], 0xee);
+  const __m512 ordered[4] = {_mm512_shuffle_f32x4(low01, low23, 0x88), _mm512_shuffle_f32x4(low01, low23, 0xdd),
+                             _mm512_shuffle_f32x4(high01, high23, 0x88), _mm512_shuffle_f32x4(high01, high23, 0xdd)};
+  float* at = static_cast<float*>(row.output) + output * row.output_pixel_stride;
+  Unrolled<4>([&](auto k) {
+    if (row.channels <= 16 * k) return;
+    _mm512_mask_storeu_ps(at + 16 * k, static_cast<__mmask16>(FirstBytes(row.channels - 16 * k)), ordered[k]);
+  });
+}
+
+// Everything that is not plain codes: residuals, shifts, floats.
+BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512i (&acc)[4]) {
+  const PaddedTransform& transform = row.transform;
+  __m512 t[4];
+  Unrolled<4>([&](auto k) {
+    t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), _mm512_loadu_ps(transform.mult + 16 * k),
+                           _mm512_loadu_ps(transform.add + 16 * k));
+  });
+  if (row.residual != nullptr) {
+    const __m512i codes = _mm512_loadu_si512(row.residual + output * row.residual_pixel_stride);
+    Unrolled<4>([&](auto k) {
+      t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(Dwords(codes, k)), _mm512_loadu_ps(transform.residual_mult + 16 * k),
+                             t[k]);
+    });
+  }
+  if (transform.to_float) return StoreFloats(row, output, t);
+  __m512i symbols[4];
+  Unrolled<4>([&](auto k) { symbols[k] = SymbolsOf(t[k], _mm512_loadu_ps(transform.high + 16 * k)); });
+  if (transform.shift != nullptr) {
+    Unrolled<4>(
+        [&](auto k) { symbols[k] = _mm512_sllv_epi32(symbols[k], _mm512_loadu_si512(transform.shift + 16 * k)); });
+  }
+  const __m512i codes = _mm512_max_epu8(_mm512_loadu_si512(transform.low_codes),
+                                        PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]));
+  _mm512_mask_storeu_epi8(static_cast<uint8_t*>(row.output) + output * row.output_pixel_stride,
+                          FirstBytes(row.channels), codes);
+}
+
+template <int kWidth, int kStride>
+__attribute__((flatten)) void Run(const ColumnRow& row) {
+  const PaddedTransform& transform = row.transform;
+  const bool plain = row.residual == nullptr && !transform.to_float && transform.shift == nullptr;
+  const __mmask64 lanes = FirstBytes(row.channels);
+  for (int64_t output = 0; output < row.count; output += kOutputs) {
+    const uint8_t* columns = row.columns + output * row.stride * row.column_bytes;
+    __m512i symbols[4][kOutputs];
+    Unrolled<4>([&](auto k) {
+      const __m512i init = _mm512_loadu_si512(row.acc_init + 16 * k);
+      __m512i acc[kOutputs];
+      Unrolled<kOutputs>([&](auto i) { acc[i] = init; });
+      Accumulate<kWidth, kStride>(row, columns, k, acc);
+      const __m512 mult = _mm512_loadu_ps(transform.mult + 16 * k);
+      const __m512 add = _mm512_loadu_ps(transform.add + 16 * k);
+      const __m512 high = _mm512_loadu_ps(transform.high + 16 * k);
+      Unrolled<kOutputs>([&](auto i) {
+        symbols[k][i] = plain ? SymbolsOf(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i]), mult, add), high) : acc[i];
+      });
+    });
+    const __m512i low = _mm512_loadu_si512(transform.low_codes);
+    auto* to = static_cast<uint8_t*>(row.output) + output * row.output_pixel_stride;
+    Unrolled<kOutputs>([&](auto i) {
+      if (output + i >= row.count) return;
+      if (!plain) return StoreAny(row, output + i, {symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]});
+      const __m512i codes =
+          _mm512_max_epu8(low, PackInterleaved(symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]));
+      if (row.channels == kBlock) {
+        _mm512_storeu_si512(to + i * row.output_pixel_stride, codes);
+      } else {
+        _mm512_mask_storeu_epi8(to + i * row.output_pixel_stride, lanes, codes);
+      }
+    });
+  }
+}
+
+void RunRow(const ColumnRow& row) {
+  const bool three = row.kernel_width == 3 && row.groups == 1 && row.dilation == 1;
+  if (three && row.stride == 1) return Run<3, 1>(row);
+  if (three && row.stride == 2) return Run<3, 2>(row);
+  Run<0, 0>(row);
+}
+
+constexpr ColumnTier kTier = {kBlock, Position, CopyColumns, RunRow, 2, 10};
 
 }  // namespace
 
 constinit const ConvKernel kDepthwise = {
     "vnni_depthwise",
-    [](const ConvShape& shape, int, int) {
-      return shape.groups == shape.in_channels && shape.groups == shape.out_channels;
-    },
-    // About what was measured on 14 x 14 to 112 x 112 maps.
-    [](const ConvShape& shape, int, int) { return static_cast<double>(shape.macs()) / 10; },
-    [](const ConvShape& shape, const int8_t*) { return DepthwisePackedBytes(kTier, shape); },
-    [](const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-      DepthwisePack(kTier, shape, weights, packed);
-    },
-    [](const ConvShape& shape) { return DepthwiseScratchBytes(kTier, shape); },
-    [](const ConvShape& shape, const ConvCall& call) { DepthwiseRun(kTier, shape, call); },
+    [](const ConvShape& shape, int, int) { return ColumnSupports(shape); },
+    [](const ConvShape& shape, int, int) { return ColumnCycles(kTier, shape); },
+    [](const ConvShape& shape, const int8_t*) { return ColumnPackedBytes(kTier, shape); },
+    [](const ConvShape& shape, const int8_t* weights, std::byte* packed) { ColumnPack(kTier, shape, weights, packed); },
+    [](const ConvShape& shape) { return ColumnScratchBytes(kTier, shape); },
+    [](const ConvShape& shape, const ConvCall& call) { ColumnRun(kTier, shape, call); },
 };
 
 }  // namespace bitstage::kernels::avx512_vnni

@@ -1,0 +1,65 @@
+// DepthwiseColumns: what tiers share of a depthwise convolution that multiplies columns. Under a row of outputs (or
+// two, where four input rows hold both) the input's rows are interleaved by fours: the codes that one channel has in
+// four rows of a column become one dword, which meets the four weights of a column of the kernel in one dot product. A
+// column is interleaved once and used by every output that reaches it.
+//
+// A column is `groups` groups of four rows, a group `registers` registers for `block` channels; which channel lies in
+// which dword is the tier's affair (Position). Weights are packed
+//     [block of channels][output row of the pair][kernel column][group][register][dword][4]     int8
+// where the second output row has the same weights, moved down by the stride.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/kernels/padded_transform.h"
+#include "engine/kernels/params.h"
+
+namespace bitstage::kernels {
+
+// Interleaves `count` neighbouring columns of one block of channels. Reads `block` bytes of every pixel.
+struct ColumnCopy {
+  const uint8_t* const* rows;  // groups · 4 pointers to the first column
+  const int64_t* pixel_bytes;  // of each row, from one column to the next
+  int64_t groups;
+  int64_t count;
+  uint8_t* to;
+};
+
+// Some neighbouring outputs of one row and one block of channels.
+struct ColumnRow {
+  const uint8_t* columns;  // of the first output
+  int64_t column_bytes;
+  int64_t groups;
+  int64_t kernel_width;
+  int64_t stride;    // in columns
+  int64_t dilation;  // in columns
+  const int8_t* weights;
+  const int32_t* acc_init;    // in the order of dwords, as the floats of `transform`
+  PaddedTransform transform;  // low_codes in the order of channels
+  int64_t count;
+  int64_t channels;  // to write
+  const uint8_t* residual;
+  int64_t residual_pixel_stride;
+  void* output;
+  int64_t output_pixel_stride;
+};
+
+struct ColumnTier {
+  int64_t block;  // channels, a multiple of 16
+  // The dword, counted over all registers of a block, of a channel of the block.
+  int64_t (*position)(int64_t channel);
+  void (*copy)(const ColumnCopy& copy);
+  void (*run)(const ColumnRow& row);
+  double dot_cycles;     // of one dot product of `block` channels
+  double output_cycles;  // of everything else, an output pixel of `block` channels
+};
+
+bool ColumnSupports(const ConvShape& shape);
+double ColumnCycles(const ColumnTier& tier, const ConvShape& shape);
+size_t ColumnPackedBytes(const ColumnTier& tier, const ConvShape& shape);
+void ColumnPack(const ColumnTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
+size_t ColumnScratchBytes(const ColumnTier& tier, const ConvShape& shape);
+void ColumnRun(const ColumnTier& tier, const ConvShape& shape, const ConvCall& call);
+
+}  // namespace bitstage::kernels
