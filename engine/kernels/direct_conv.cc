@@ -70,7 +70,6 @@ class Runner {
     tile.tap_count = layout_.taps;
     tile.channel = group * shape_.group_in();
     tile.steps = layout_.steps;
-    tile.flush_steps = FlushSteps(call_.max_code, call_.max_weight);
     tile.block_bytes = layout_.block_bytes;
     tile.weights =
         reinterpret_cast<const int8_t*>(call_.packed_weights) + (group * layout_.blocks + block) * layout_.block_bytes;
@@ -99,10 +98,6 @@ class Runner {
 };
 
 }  // namespace
-
-int64_t FlushSteps(int max_code, int max_weight) {
-  return std::max(1, INT16_MAX / std::max(1, 2 * max_code * max_weight));
-}
 
 double DirectCycles(const DirectTier& tier, const ConvShape& shape, double macs_per_cycle) {
   const Layout layout(tier, shape);

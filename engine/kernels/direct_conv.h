@@ -21,8 +21,6 @@ struct DirectTile {
   int64_t tap_count;
   int64_t channel;  // the group's first input channel
   int64_t steps;    // ceil(group_in / 4)
-  // Of so many steps, at least one, a 16-bit lane holds the sum of the products of two channels.
-  int64_t flush_steps;
   const int8_t* weights;
   int64_t block_bytes;      // from one block of lanes to the next: tap_count · steps · lanes · 4
   const int32_t* acc_init;  // blocks · lanes
@@ -43,9 +41,6 @@ struct DirectTier {
   } tiles[kMaxTileBlocks];         // [blocks − 1]
   TransformFunction transform;
 };
-
-// DirectTile::flush_steps.
-int64_t FlushSteps(int max_code, int max_weight);
 
 // macs_per_cycle: of the register tile with all lanes busy.
 double DirectCycles(const DirectTier& tier, const ConvShape& shape, double macs_per_cycle);

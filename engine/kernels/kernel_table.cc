@@ -19,7 +19,7 @@ constexpr KernelTable kReferenceTable = {
 
 #if defined(__x86_64__)
 constexpr const ConvKernel* kAvx2Convs[] = {
-    &avx2::kDepthwise, &avx2::kDirectPairs, &avx2::kDirectBytes, &avx2::kDirectWords, &reference::kConv,
+    &avx2::kDepthwise, &avx2::kPairs, &avx2::kWords, &avx2::kDirectBytes, &avx2::kDirectWords, &reference::kConv,
 };
 constexpr KernelTable kAvx2Table = {
     Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, reference::Quantize, SgemmAvx2,

@@ -214,11 +214,11 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(depthwise, 255, 127), "reference");
       break;
     case Isa::kAvx2:
-      EXPECT_EQ(name(dense, 15, 1), "avx2_direct_pairs");
+      EXPECT_EQ(name(dense, 15, 1), "avx2_pairs");
       EXPECT_EQ(name(dense, 255, 64), "avx2_direct_bytes");  // 2 · 255 · 64 = 32640
-      EXPECT_EQ(name(dense, 255, 65), "avx2_direct_words");  // 33150 > 32767
+      EXPECT_EQ(name(dense, 255, 65), "avx2_words");  // 33150 > 32767
       EXPECT_EQ(name(dense, 129, 127), "avx2_direct_bytes");
-      EXPECT_EQ(name(dense, 130, 127), "avx2_direct_words");
+      EXPECT_EQ(name(dense, 130, 127), "avx2_words");
       EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
       break;
     case Isa::kAvx512Vnni:

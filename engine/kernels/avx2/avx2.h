@@ -9,7 +9,9 @@ namespace bitstage::kernels::avx2 {
 // Multiplies bytes and adds pairs in 16 bits; only where two products fit (vpmaddubsw saturates).
 extern const ConvKernel kDirectBytes;
 // The same, with sums that stay in 16 bits for as many steps as the codes and weights allow.
-extern const ConvKernel kDirectPairs;
+extern const ConvKernel kPairs;
+// Codes and weights widened to 16 bits beforehand; any.
+extern const ConvKernel kWords;
 // Multiplies in 16 bits; any codes and weights.
 extern const ConvKernel kDirectWords;
 extern const ConvKernel kDepthwise;

@@ -80,91 +80,6 @@ void MicroKernel(const DirectTile& tile) {
   });
 }
 
-// acc + the products of codes and weights, two neighbours added, in 16-bit lanes. g++ 12 spills accumulators that go
-// through the intrinsics.
-__attribute__((always_inline)) inline __m256i AddPairs(__m256i acc, __m256i codes, __m256i weights) {
-  __m256i products;
-  __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(acc), "=&x"(products) : "x"(codes), "x"(weights));
-  return acc;
-}
-
-// The sums of a tile in 16-bit lanes, two to an output channel.
-template <int kPixels, int kBlocks>
-struct PairSums {
-  __m256i sum[kPixels][kBlocks];
-
-  __attribute__((always_inline)) void Clear() {
-    for (auto& pixel : sum) {
-      for (__m256i& block : pixel) block = _mm256_setzero_si256();
-    }
-  }
-  // acc = base + the sums; `base` begins anew every `stride` numbers.
-  __attribute__((always_inline)) void AddTo(const int32_t* base, int64_t stride, int32_t* acc) const {
-    const __m256i ones = _mm256_set1_epi16(1);
-#pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 4
-      for (int b = 0; b < kBlocks; ++b) {
-        const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(base + i * stride + b * 8));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(acc + (i * kBlocks + b) * 8),
-                            _mm256_add_epi32(before, _mm256_madd_epi16(sum[i][b], ones)));
-      }
-    }
-  }
-};
-
-// Sums stay in 16 bits for as many steps as they surely fit there.
-template <int kPixels, int kBlocks>
-void PairsMicroKernel(const DirectTile& tile) {
-  PairSums<kPixels, kBlocks> sums;
-  sums.Clear();
-  const int32_t* base = tile.acc_init;
-  int64_t base_stride = 0;
-  const int8_t* weights = tile.weights;
-  const int64_t block_bytes = tile.block_bytes;
-  int64_t room = tile.flush_steps;
-  for (int64_t tap = 0; tap < tile.tap_count; ++tap) {
-    const uint8_t* const* at = tile.at + tile.taps[tap];
-    const uint8_t* pixel[kPixels];
-#pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) pixel[i] = at[tile.pixels[i]] + tile.channel;
-    for (int64_t step = 0; step < tile.steps;) {
-      if (room == 0) {
-        sums.AddTo(base, base_stride, tile.acc);
-        sums.Clear();
-        base = tile.acc;
-        base_stride = kBlocks * 8;
-        room = tile.flush_steps;
-      }
-      const int64_t end = step + (room < tile.steps - step ? room : tile.steps - step);
-      room -= end - step;
-      for (int64_t byte = step * 4; byte < end * 4; byte += 4) {
-        __m256i w[kBlocks];
-#pragma GCC unroll 4
-        for (int b = 0; b < kBlocks; ++b) {
-          w[b] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights + b * block_bytes + byte * 8));
-        }
-#pragma GCC unroll 16
-        for (int i = 0; i < kPixels; ++i) {
-          const __m256i codes = BroadcastFour(pixel[i] + byte);
-#pragma GCC unroll 4
-          for (int b = 0; b < kBlocks; ++b) sums.sum[i][b] = AddPairs(sums.sum[i][b], codes, w[b]);
-        }
-      }
-      step = end;
-    }
-    weights += tile.steps * 32;
-  }
-  sums.AddTo(base, base_stride, tile.acc);
-}
-
-constexpr DirectTier kPairsTier = {
-    8,
-    2,
-    {{12, PairsMicroKernel<12, 1>, PairsMicroKernel<1, 1>}, {6, PairsMicroKernel<6, 2>, PairsMicroKernel<1, 2>}},
-    Transform,
-};
-
 template <typename Form>
 constexpr DirectTier kTier = {
     8,
@@ -194,22 +109,6 @@ constexpr ConvKernel Kernel(const char* name, bool (*supports)(const ConvShape&,
 constinit const ConvKernel kDirectBytes = Kernel<Bytes>(
     "avx2_direct_bytes",
     [](const ConvShape&, int max_code, int max_weight) { return 2 * max_code * max_weight <= INT16_MAX; });
-
-constinit const ConvKernel kDirectPairs = {
-    "avx2_direct_pairs",
-    [](const ConvShape&, int max_code, int max_weight) { return 2 * max_code * max_weight <= INT16_MAX; },
-    [](const ConvShape& shape, int max_code, int max_weight) {
-      // A flush costs about as much as two steps.
-      const auto steps = static_cast<double>(FlushSteps(max_code, max_weight));
-      return DirectCycles(kPairsTier, shape, 56 * steps / (steps + 2));
-    },
-    [](const ConvShape& shape, const int8_t*) { return DirectPackedBytes(kPairsTier, shape); },
-    [](const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-      DirectPack(kPairsTier, shape, weights, packed);
-    },
-    [](const ConvShape& shape) { return DirectScratchBytes(kPairsTier, shape); },
-    [](const ConvShape& shape, const ConvCall& call) { DirectRun(kPairsTier, shape, call); },
-};
 
 constinit const ConvKernel kDirectWords =
     Kernel<Words>("avx2_direct_words", [](const ConvShape&, int, int) { return true; });

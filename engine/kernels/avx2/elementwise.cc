@@ -66,9 +66,61 @@ __attribute__((always_inline)) inline void StoreCodes(const Limits& limits, __m2
 
 }  // namespace
 
+namespace {
+
+// Sixteen channels of codes. The clamp's lower end acts on whole symbols, which gives the same (padded_transform.h);
+// what a conversion to integers cannot hold lies below it.
+void TransformSixteen(const OutputTile& tile, int64_t c) {
+  const OutputTransform& transform = tile.transform;
+  const __m256 mult[2] = {_mm256_loadu_ps(transform.mult + c), _mm256_loadu_ps(transform.mult + c + 8)};
+  const __m256 add[2] = {_mm256_loadu_ps(transform.add + c), _mm256_loadu_ps(transform.add + c + 8)};
+  const __m256 high[2] = {_mm256_loadu_ps(transform.high + c), _mm256_loadu_ps(transform.high + c + 8)};
+  // The low words of both halves' symbols, in order.
+  const auto pack = [](__m256i a, __m256i b) __attribute__((always_inline)) {
+    return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
+  };
+  const __m256i low = pack(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_loadu_ps(transform.low + c), high[0])),
+                           _mm256_cvtps_epi32(_mm256_min_ps(_mm256_loadu_ps(transform.low + c + 8), high[1])));
+  __m256i factor = _mm256_set1_epi16(1);  // 2^shift
+  __m256 residual_mult[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+  if (transform.shift != nullptr) {
+    const __m256i one = _mm256_set1_epi32(1);
+    factor = pack(_mm256_sllv_epi32(one, LoadBytes(transform.shift + c)),
+                  _mm256_sllv_epi32(one, LoadBytes(transform.shift + c + 8)));
+  }
+  if (tile.residual != nullptr) {
+    residual_mult[0] = _mm256_loadu_ps(transform.residual_mult + c);
+    residual_mult[1] = _mm256_loadu_ps(transform.residual_mult + c + 8);
+  }
+  const int32_t* acc = tile.acc + c;
+  const uint8_t* residual = tile.residual == nullptr ? nullptr : tile.residual + c;
+  auto* output = static_cast<uint8_t*>(tile.output) + c;
+  for (int64_t p = 0; p < tile.pixels; ++p, acc += tile.acc_stride, output += tile.output_pixel_stride) {
+    const auto* halves = reinterpret_cast<const __m256i*>(acc);
+    __m256 a = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_loadu_si256(halves)), mult[0], add[0]);
+    __m256 b = _mm256_fmadd_ps(_mm256_cvtepi32_ps(_mm256_loadu_si256(halves + 1)), mult[1], add[1]);
+    if (residual != nullptr) {
+      a = _mm256_fmadd_ps(LoadCodes(residual), residual_mult[0], a);
+      b = _mm256_fmadd_ps(LoadCodes(residual + 8), residual_mult[1], b);
+      residual += tile.residual_pixel_stride;
+    }
+    __m256i symbols =
+        pack(_mm256_cvtps_epi32(_mm256_min_ps(a, high[0])), _mm256_cvtps_epi32(_mm256_min_ps(b, high[1])));
+    symbols = _mm256_mullo_epi16(_mm256_max_epi16(symbols, low), factor);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(output),
+                     _mm_packus_epi16(_mm256_castsi256_si128(symbols), _mm256_extracti128_si256(symbols, 1)));
+  }
+}
+
+}  // namespace
+
 void Transform(const OutputTile& tile) {
   const OutputTransform& transform = tile.transform;
-  for (int64_t c = 0; c < tile.channels; c += 8) {
+  int64_t c = 0;
+  if (!transform.to_float) {
+    for (; c + 16 <= tile.channels; c += 16) TransformSixteen(tile, c);
+  }
+  for (; c < tile.channels; c += 8) {
     const Lanes lanes = LanesOf(tile.channels - c);
     const __m256 mult = _mm256_maskload_ps(transform.mult + c, lanes.mask);
     const __m256 add = _mm256_maskload_ps(transform.add + c, lanes.mask);

@@ -1,0 +1,177 @@
+#include "engine/kernels/panel_conv.h"
+
+#include <immintrin.h>
+
+#include "engine/kernels/avx2/avx2.h"
+
+namespace bitstage::kernels::avx2 {
+namespace {
+
+#define BITSTAGE_INLINE __attribute__((always_inline)) inline
+
+BITSTAGE_INLINE __m256i Load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
+BITSTAGE_INLINE void Store(void* at, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(at), v); }
+
+BITSTAGE_INLINE __m256i BroadcastStep(const std::byte* codes) {
+  int32_t step;
+  __builtin_memcpy(&step, codes, sizeof(step));
+  return _mm256_set1_epi32(step);
+}
+
+// How a step of codes meets a step of weights, and what the sums are meanwhile. g++ 12 spills accumulators that go
+// through the intrinsics.
+
+// Four products a lane of bytes; sums of two in 16 bits, for as many steps as they surely fit there.
+struct Pairs {
+  static constexpr bool kFlushes = true;
+
+  BITSTAGE_INLINE static __m256i Start(const int32_t*) { return _mm256_setzero_si256(); }
+  BITSTAGE_INLINE static __m256i Add(__m256i sum, __m256i codes, __m256i weights) {
+    __m256i products;
+    __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(codes), "x"(weights));
+    return sum;
+  }
+  BITSTAGE_INLINE static __m256i Total(__m256i sum, const int32_t* before) {
+    return _mm256_add_epi32(Load(before), _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
+  }
+};
+
+// Two products a lane of 16-bit numbers, any codes and weights.
+struct Words {
+  static constexpr bool kFlushes = false;
+
+  BITSTAGE_INLINE static __m256i Start(const int32_t* acc_init) { return Load(acc_init); }
+  BITSTAGE_INLINE static __m256i Add(__m256i sum, __m256i codes, __m256i weights) {
+    __m256i products;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(codes), "x"(weights));
+    return sum;
+  }
+  BITSTAGE_INLINE static __m256i Total(__m256i sum, const int32_t*) { return sum; }
+};
+
+template <typename Form, int kPixels, int kBlocks>
+struct Sums {
+  __m256i sum[kPixels][kBlocks];
+
+  BITSTAGE_INLINE void Start(const int32_t* acc_init) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 4
+      for (int b = 0; b < kBlocks; ++b) sum[i][b] = Form::Start(acc_init + b * 8);
+    }
+  }
+  // Numbers of `before` begin anew every `stride`.
+  BITSTAGE_INLINE void Finish(const int32_t* before, int64_t stride, int32_t* acc) const {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) {
+#pragma GCC unroll 4
+      for (int b = 0; b < kBlocks; ++b) {
+        Store(acc + (i * kBlocks + b) * 8, Form::Total(sum[i][b], before + i * stride + b * 8));
+      }
+    }
+  }
+};
+
+template <typename Form, int kPixels, int kBlocks>
+void MicroKernel(const PanelTile& tile) {
+  Sums<Form, kPixels, kBlocks> sums;
+  sums.Start(tile.acc_init);
+  const int32_t* before = tile.acc_init;
+  int64_t before_stride = 0;
+  const std::byte* weights = tile.weights;
+  int64_t room = tile.flush_steps;
+  for (int64_t run = 0; run < tile.run_count; ++run) {
+    const std::byte* base = tile.base + tile.runs[run];
+    const std::byte* pixel[kPixels];
+#pragma GCC unroll 16
+    for (int i = 0; i < kPixels; ++i) pixel[i] = base + tile.pixels[i];
+    for (int64_t step = 0; step < tile.steps;) {
+      int64_t end = tile.steps;
+      if constexpr (Form::kFlushes) {
+        if (room == 0) {
+          sums.Finish(before, before_stride, tile.acc);
+          sums.Start(nullptr);
+          before = tile.acc;
+          before_stride = kBlocks * 8;
+          room = tile.flush_steps;
+        }
+        if (room < end - step) end = step + room;
+        room -= end - step;
+      }
+      for (int64_t byte = step * 4; byte < end * 4; byte += 4) {
+        __m256i w[kBlocks];
+#pragma GCC unroll 4
+        for (int b = 0; b < kBlocks; ++b) w[b] = Load(weights + b * 32);
+        weights += kBlocks * 32;
+#pragma GCC unroll 16
+        for (int i = 0; i < kPixels; ++i) {
+          const __m256i codes = BroadcastStep(pixel[i] + byte);
+#pragma GCC unroll 4
+          for (int b = 0; b < kBlocks; ++b) sums.sum[i][b] = Form::Add(sums.sum[i][b], codes, w[b]);
+        }
+      }
+      step = end;
+    }
+  }
+  sums.Finish(before, before_stride, tile.acc);
+}
+
+void WidenCodes(const uint8_t* codes, int64_t count, std::byte* wide) {
+  for (int64_t i = 0; i < count; i += 16) {
+    Store(wide + i * 2, _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i))));
+  }
+}
+
+void WidenWeights(const std::byte* weights, int64_t count, std::byte* wide) {
+  for (int64_t i = 0; i < count; i += 16) {
+    Store(wide + i * 2, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + i))));
+  }
+}
+
+template <typename Form>
+constexpr PanelTier kTier = {
+    8,
+    2,
+    !Form::kFlushes,
+    {{12,
+      {MicroKernel<Form, 1, 1>, MicroKernel<Form, 2, 1>, nullptr, MicroKernel<Form, 4, 1>, nullptr, nullptr, nullptr,
+       MicroKernel<Form, 8, 1>, nullptr, nullptr, nullptr, MicroKernel<Form, 12, 1>}},
+     {6,
+      {MicroKernel<Form, 1, 2>, MicroKernel<Form, 2, 2>, MicroKernel<Form, 3, 2>, MicroKernel<Form, 4, 2>,
+       MicroKernel<Form, 5, 2>, MicroKernel<Form, 6, 2>}}},
+    WidenCodes,
+    WidenWeights,
+    Transform,
+};
+
+template <typename Form>
+constexpr ConvKernel Kernel(const char* name, bool (*supports)(const ConvShape&, int, int),
+                            double (*cycles)(const ConvShape&, int, int)) {
+  return {
+      name,
+      supports,
+      cycles,
+      [](const ConvShape& shape, const int8_t*) { return PanelPackedBytes(kTier<Form>, shape); },
+      [](const ConvShape& shape, const int8_t* weights, std::byte* packed) {
+        PanelPack(kTier<Form>, shape, weights, packed);
+      },
+      [](const ConvShape& shape) { return PanelScratchBytes(kTier<Form>, shape); },
+      [](const ConvShape& shape, const ConvCall& call) { PanelRun(kTier<Form>, shape, call); },
+  };
+}
+
+}  // namespace
+
+constinit const ConvKernel kPairs = Kernel<Pairs>(
+    "avx2_pairs", [](const ConvShape&, int max_code, int max_weight) { return 2 * max_code * max_weight <= INT16_MAX; },
+    [](const ConvShape& shape, int max_code, int max_weight) {
+      // A flush costs about as much as two steps.
+      const auto steps = static_cast<double>(FlushSteps(max_code, max_weight));
+      return PanelCycles(kTier<Pairs>, shape, 52 * steps / (steps + 2));
+    });
+
+constinit const ConvKernel kWords = Kernel<Words>(
+    "avx2_words", [](const ConvShape&, int, int) { return true; },
+    [](const ConvShape& shape, int, int) { return PanelCycles(kTier<Words>, shape, 26); });
+
+}  // namespace bitstage::kernels::avx2

@@ -1,0 +1,279 @@
+#include "engine/kernels/panel_conv.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/base/checked_math.h"
+#include "engine/kernels/scratch.h"
+
+namespace bitstage::kernels {
+namespace {
+
+constexpr int64_t kStepBytes = 4;
+constexpr int64_t kCopyBytes = 256 * 1024;  // of a band of input rows: a part of the L2 cache
+constexpr int64_t kBandPixels = 4096;
+constexpr int64_t kTilesAtOnce = 8;  // before their output transform
+constexpr int64_t kOverread = 64;    // as params.h allows
+constexpr int64_t kMaxLanes = 8;
+
+// Positions from the first to the last that `outputs` windows reach.
+int64_t Reach(int64_t outputs, int64_t stride, int64_t kernel, int64_t dilation) {
+  return (outputs - 1) * stride + (kernel - 1) * dilation + 1;
+}
+
+// The sizes that follow from a shape.
+struct Layout {
+  Layout(const PanelTier& tier, const ConvShape& shape)
+      : code_bytes(tier.wide ? 2 : 1),
+        step_codes(kStepBytes / code_bytes),
+        row_runs(shape.groups == 1 && shape.dilation_width == 1),
+        runs(row_runs ? shape.kernel_height : shape.kernel_height * shape.kernel_width),
+        run_codes(row_runs ? shape.kernel_width * shape.in_channels : shape.group_in()),
+        steps(DivideRoundUp(run_codes, step_codes)),
+        blocks(DivideRoundUp(shape.group_out(), tier.lanes)),
+        group_lanes(blocks * tier.lanes),
+        block_bytes(runs * steps * tier.lanes * step_codes),
+        width(Reach(shape.out_width, shape.stride_width, shape.kernel_width, shape.dilation_width)) {
+    const int64_t height = Reach(shape.out_height, shape.stride_height, shape.kernel_height, shape.dilation_height);
+    const bool inside =
+        shape.pad_top == 0 && shape.pad_left == 0 && height <= shape.in_height && width <= shape.in_width;
+    copies = tier.wide || !inside || shape.kernel_width > 1;
+    row_bytes = width * shape.in_channels * code_bytes;
+    const int64_t copy_rows = copies ? kCopyBytes / row_bytes : INT32_MAX;
+    const int64_t rows = std::min(copy_rows - (shape.kernel_height - 1) * shape.dilation_height, kBandPixels / width);
+    band_rows = std::clamp<int64_t>(rows / shape.stride_height, 1, shape.out_height);
+    copied_rows = Reach(band_rows, shape.stride_height, shape.kernel_height, shape.dilation_height);
+  }
+
+  int64_t code_bytes;
+  int64_t step_codes;
+  bool row_runs;
+  int64_t runs;
+  int64_t run_codes;
+  int64_t steps;        // of a run
+  int64_t blocks;       // of one group
+  int64_t group_lanes;  // output channels of a group, rounded up to whole blocks
+  int64_t block_bytes;  // as packed
+  int64_t width;        // padded columns that a row of outputs reaches
+  bool copies;          // else the tiles read the input where it lies
+  int64_t row_bytes;    // of the copy
+  int64_t band_rows;    // output rows at a time
+  int64_t copied_rows;  // input rows that a band reaches
+};
+
+class Runner {
+ public:
+  Runner(const PanelTier& tier, const ConvShape& shape, const ConvCall& call, Scratch& scratch)
+      : tier_(tier), shape_(shape), call_(call), layout_(tier, shape) {
+    acc_init_ = scratch.Take<int32_t>(shape.groups * layout_.group_lanes);
+    pixels_ = scratch.Take<int32_t>(layout_.band_rows * shape.out_width + kMaxPanelPixels);
+    runs_ = scratch.Take<int32_t>(layout_.runs);
+    if (layout_.copies) copy_ = scratch.Take<std::byte>(layout_.copied_rows * layout_.row_bytes + kOverread);
+    if (tier.wide) panel_ = scratch.Take<std::byte>(tier.max_blocks * layout_.block_bytes * 2 + kOverread);
+  }
+
+  void Run() {
+    PadAccInit();
+    pixel_bytes_ = layout_.copies ? shape_.in_channels * layout_.code_bytes : call_.input_pixel_stride;
+    row_bytes_ = layout_.copies ? layout_.row_bytes : shape_.in_width * call_.input_pixel_stride;
+    FillOffsets();
+    for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.band_rows) {
+      const int64_t rows = std::min(layout_.band_rows, call_.row_end - y);
+      const int64_t in_y = y * shape_.stride_height - shape_.pad_top;
+      if (layout_.copies) {
+        CopyRows(in_y, Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height));
+        base_ = copy_;
+      } else {
+        base_ = reinterpret_cast<const std::byte*>(call_.input) + in_y * row_bytes_;
+      }
+      for (int64_t group = 0; group < shape_.groups; ++group) {
+        for (int64_t block = 0; block < layout_.blocks; block += tier_.max_blocks) {
+          RunPanel(group, block, y * shape_.out_width, rows * shape_.out_width);
+        }
+      }
+    }
+  }
+
+ private:
+  void PadAccInit() {
+    for (int64_t group = 0; group < shape_.groups; ++group) {
+      int32_t* lanes = acc_init_ + group * layout_.group_lanes;
+      std::copy_n(call_.acc_init + group * shape_.group_out(), shape_.group_out(), lanes);
+      std::fill(lanes + shape_.group_out(), lanes + layout_.group_lanes, 0);
+    }
+  }
+
+  // The same for every band; a tile's missing pixels are its last one again.
+  void FillOffsets() {
+    int32_t* pixel = pixels_;
+    const int64_t rows = std::min(layout_.band_rows, call_.row_end - call_.row_begin);
+    for (int64_t y = 0; y < rows; ++y) {
+      for (int64_t x = 0; x < shape_.out_width; ++x) {
+        *pixel++ = static_cast<int32_t>(y * shape_.stride_height * row_bytes_ + x * shape_.stride_width * pixel_bytes_);
+      }
+    }
+    int32_t* run = runs_;
+    for (int64_t ky = 0; ky < shape_.kernel_height; ++ky) {
+      for (int64_t kx = 0; kx < layout_.runs / shape_.kernel_height; ++kx) {
+        *run++ =
+            static_cast<int32_t>(ky * shape_.dilation_height * row_bytes_ + kx * shape_.dilation_width * pixel_bytes_);
+      }
+    }
+  }
+
+  void CopyCodes(const uint8_t* codes, int64_t count, std::byte* to) const {
+    if (tier_.wide) {
+      tier_.widen_codes(codes, count, to);
+    } else {
+      std::memcpy(to, codes, static_cast<size_t>(count));
+    }
+  }
+
+  void FillPadding(int64_t pixels, std::byte* to) const {
+    const int64_t count = pixels * shape_.in_channels;
+    if (tier_.wide) {
+      std::fill_n(reinterpret_cast<uint16_t*>(to), count, call_.zero_point);
+    } else {
+      std::memset(to, call_.zero_point, static_cast<size_t>(count));
+    }
+  }
+
+  void CopyRows(int64_t in_y, int64_t rows) const {
+    const int64_t first = std::min(shape_.pad_left, layout_.width);
+    const int64_t last = std::clamp(shape_.pad_left + shape_.in_width, first, layout_.width);
+    for (int64_t y = in_y; y < in_y + rows; ++y) {
+      std::byte* to = copy_ + (y - in_y) * layout_.row_bytes;
+      if (y < 0 || y >= shape_.in_height) {
+        FillPadding(layout_.width, to);
+        continue;
+      }
+      const uint8_t* from = call_.input + y * shape_.in_width * call_.input_pixel_stride;
+      if (call_.input_pixel_stride == shape_.in_channels) {
+        CopyCodes(from, (last - first) * shape_.in_channels, to + first * pixel_bytes_);
+      } else {
+        for (int64_t x = first; x < last; ++x, from += call_.input_pixel_stride) {
+          CopyCodes(from, shape_.in_channels, to + x * pixel_bytes_);
+        }
+      }
+      FillPadding(first, to);
+      FillPadding(layout_.width - last, to + last * pixel_bytes_);
+    }
+  }
+
+  void RunPanel(int64_t group, int64_t block, int64_t first_pixel, int64_t pixels) {
+    const int64_t blocks = std::min(tier_.max_blocks, layout_.blocks - block);
+    const PanelTier::Tile& kernel = tier_.tiles[blocks - 1];
+    const int64_t channel = block * tier_.lanes;
+    const int64_t channels = blocks * tier_.lanes;
+    alignas(64) int32_t acc[kTilesAtOnce * kMaxPanelPixels * kMaxPanelBlocks * kMaxLanes];
+
+    PanelTile tile = {};
+    tile.base = base_ + group * shape_.group_in() * layout_.code_bytes;
+    tile.runs = runs_;
+    tile.run_count = layout_.runs;
+    tile.steps = layout_.steps;
+    tile.step_bytes = channels * kStepBytes;
+    tile.weights = call_.packed_weights + (group * layout_.blocks + block) * layout_.block_bytes;
+    if (tier_.wide) {
+      tier_.widen_weights(tile.weights, blocks * layout_.block_bytes, panel_);
+      tile.weights = panel_;
+    }
+    tile.flush_steps = FlushSteps(call_.max_code, call_.max_weight);
+    tile.acc_init = acc_init_ + group * layout_.group_lanes + channel;
+
+    for (int64_t begin = 0; begin < pixels; begin += kTilesAtOnce * kernel.pixels) {
+      const int64_t end = std::min(begin + kTilesAtOnce * kernel.pixels, pixels);
+      for (int64_t pixel = begin; pixel < end; pixel += kernel.pixels) {
+        tile.pixels = pixels_ + pixel;
+        tile.acc = acc + (pixel - begin) * channels;
+        RunTile(kernel, std::min(kernel.pixels, end - pixel), tile);
+      }
+      OutputTile output = TileAt(call_, first_pixel + begin, group * shape_.group_out() + channel);
+      output.channels = std::min(channels, shape_.group_out() - channel);
+      output.pixels = end - begin;
+      output.acc = acc;
+      output.acc_stride = channels;
+      tier_.transform(output);
+    }
+  }
+
+  static void RunTile(const PanelTier::Tile& kernel, int64_t count, PanelTile& tile) {
+    int64_t served = count;
+    while (kernel.run[served - 1] == nullptr) ++served;
+    if (served == count) return kernel.run[served - 1](tile);
+    int32_t pixels[kMaxPanelPixels];
+    for (int64_t i = 0; i < served; ++i) pixels[i] = tile.pixels[std::min(i, count - 1)];
+    tile.pixels = pixels;
+    kernel.run[served - 1](tile);
+  }
+
+  const PanelTier& tier_;
+  const ConvShape& shape_;
+  const ConvCall& call_;
+  const Layout layout_;
+  int32_t* acc_init_;
+  int32_t* pixels_;
+  int32_t* runs_;
+  std::byte* copy_ = nullptr;
+  std::byte* panel_ = nullptr;
+  int64_t pixel_bytes_ = 0;  // from one pixel that the tiles read to the next
+  int64_t row_bytes_ = 0;
+  const std::byte* base_ = nullptr;
+};
+
+}  // namespace
+
+int64_t FlushSteps(int max_code, int max_weight) {
+  return std::max(1, INT16_MAX / std::max(1, 2 * max_code * max_weight));
+}
+
+double PanelCycles(const PanelTier& tier, const ConvShape& shape, double macs_per_cycle) {
+  const Layout layout(tier, shape);
+  const int64_t packed = shape.groups * layout.blocks * layout.block_bytes;
+  const auto products = static_cast<double>(shape.out_height * shape.out_width * packed);
+  double moved = layout.copies ? static_cast<double>(shape.in_height * layout.row_bytes) : 0;
+  if (tier.wide) moved += static_cast<double>(packed * DivideRoundUp(shape.out_height, layout.band_rows) * 2);
+  return products / macs_per_cycle + moved / 16;
+}
+
+size_t PanelPackedBytes(const PanelTier& tier, const ConvShape& shape) {
+  const Layout layout(tier, shape);
+  return static_cast<size_t>(shape.groups * layout.blocks * layout.block_bytes) + kOverread;
+}
+
+void PanelPack(const PanelTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
+  const Layout layout(tier, shape);
+  std::memset(packed, 0, PanelPackedBytes(tier, shape));
+  auto* bytes = reinterpret_cast<int8_t*>(packed);
+  for (int64_t o = 0; o < shape.out_channels; ++o) {
+    const int64_t block = o % shape.group_out() / tier.lanes;
+    const int64_t first = block / tier.max_blocks * tier.max_blocks;  // of the panel
+    const int64_t blocks = std::min(tier.max_blocks, layout.blocks - first);
+    int8_t* panel = bytes + (o / shape.group_out() * layout.blocks + first) * layout.block_bytes;
+    for (int64_t i = 0; i < shape.group_in(); ++i) {
+      for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
+        for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
+          const int64_t run = layout.row_runs ? ky : ky * shape.kernel_width + kx;
+          const int64_t code = layout.row_runs ? kx * shape.in_channels + i : i;
+          const int64_t step = run * layout.steps + code / layout.step_codes;
+          const int64_t lane = (step * blocks + block - first) * tier.lanes + o % shape.group_out() % tier.lanes;
+          panel[lane * layout.step_codes + code % layout.step_codes] = *weights++;
+        }
+      }
+    }
+  }
+}
+
+size_t PanelScratchBytes(const PanelTier& tier, const ConvShape& shape) {
+  Scratch scratch(nullptr);
+  const ConvCall no_call = {};
+  const Runner runner(tier, shape, no_call, scratch);
+  return scratch.bytes();
+}
+
+void PanelRun(const PanelTier& tier, const ConvShape& shape, const ConvCall& call) {
+  Scratch scratch(call.scratch);
+  Runner(tier, shape, call, scratch).Run();
+}
+
+}  // namespace bitstage::kernels
