@@ -13,7 +13,7 @@ if [[ $# -ne 1 || ! -d $1 ]]; then
   exit 2
 fi
 
-objects=$(find "$1" -path '*bitstage_kernels.dir/avx*/*_conv.cc.o' | sort)
+objects=$(find "$1" -path '*bitstage_kernels.dir/avx*/*_conv.cc.o' -o -path '*bitstage_kernels.dir/avx*/gemv.cc.o' | sort)
 if [[ -z $objects ]]; then
   echo "no vector kernels below $1: build the target bitstage_kernels first" >&2
   exit 2

@@ -19,17 +19,22 @@ constexpr KernelTable kReferenceTable = {
 
 #if defined(__x86_64__)
 constexpr const ConvKernel* kAvx2Convs[] = {
-    &avx2::kDepthwise, &avx2::kPairs, &avx2::kWords, &avx2::kDirectBytes, &avx2::kDirectWords, &reference::kConv,
+    // clang-format off
+    &avx2::kDepthwise,
+    &avx2::kGemv,
+    &avx2::kPairs,
+    &avx2::kWords,
+    &avx2::kDirectBytes,
+    &avx2::kDirectWords,
+    &reference::kConv,
+    // clang-format on
 };
 constexpr KernelTable kAvx2Table = {
     Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, reference::Quantize, SgemmAvx2,
 };
 
 constexpr const ConvKernel* kAvx512VnniConvs[] = {
-    &avx512_vnni::kDepthwise,
-    &avx512_vnni::kPatch,
-    &avx512_vnni::kDirect,
-    &reference::kConv,
+    &avx512_vnni::kDepthwise, &avx512_vnni::kPatch, &avx512_vnni::kGemv, &avx512_vnni::kDirect, &reference::kConv,
 };
 constexpr KernelTable kAvx512VnniTable = {
     Isa::kAvx512Vnni,         kAvx512VnniConvs,      avx512_vnni::Add, avx512_vnni::MaxPool,

@@ -83,6 +83,27 @@ TEST_P(ConvTest, FullyConnectedLayersEqualTheReference) {
   }
 }
 
+// Weights of 2, 4 and 8 bits, all counts of registers of outputs, codes at their limits: what keeps fields of bits
+// packed may not overflow.
+TEST_P(ConvTest, PackedProductsEqualTheReference) {
+  Random random(6);
+  for (const int max_weight : {1, 7, 127}) {
+    for (const int64_t in : {4, 16, 77, 2048, 32768}) {
+      for (const int64_t out : {16, 32, 48, 64, 65, 112, 129}) {
+        ConvCase conv = ConvCase::Make(random, {1, 2, in, 1, 2, out, 1, 1, 1, 1, 1, 1, 1, 0, 0});
+        conv.max_code = 255;
+        conv.max_weight = max_weight;
+        const bool extreme = random.OneIn(2);
+        for (uint8_t& code : conv.input) code = static_cast<uint8_t>(extreme ? 255 : random.Int(0, 255));
+        for (int8_t& w : conv.weights)
+          w = static_cast<int8_t>(random.Int(extreme ? max_weight : -max_weight, max_weight));
+        for (int32_t& init : conv.acc_init) init = static_cast<int32_t>(random.Int(-1000, 1000));
+        ASSERT_TRUE(AllEqualTheReference(conv));
+      }
+    }
+  }
+}
+
 TEST_P(ConvTest, ThePiecesOfALayerMakeUpTheWhole) {
   Random random(5);
   const ConvShape shape = {13, 9, 37, 13, 9, 70, 1, 3, 3, 1, 1, 1, 1, 1, 1};
@@ -208,6 +229,7 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
   const auto name = [&](const ConvShape& shape, int max_code, int max_weight) {
     return std::string(table.ChooseConv(shape, max_code, max_weight).name);
   };
+  const ConvShape product = {1, 1, 512, 1, 1, 1000, 1, 1, 1, 1, 1, 1, 1, 0, 0};
   switch (GetParam()) {
     case Isa::kReference:
       EXPECT_EQ(name(dense, 15, 7), "reference");
@@ -220,10 +242,13 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(dense, 129, 127), "avx2_direct_bytes");
       EXPECT_EQ(name(dense, 130, 127), "avx2_words");
       EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
+      EXPECT_EQ(name(product, 255, 7), "avx2_gemv");
+      EXPECT_EQ(name(product, 255, 8), "avx2_direct_bytes");
       break;
     case Isa::kAvx512Vnni:
       EXPECT_EQ(name(dense, 255, 127), "vnni_patch");
       EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
+      EXPECT_EQ(name(product, 255, 127), "vnni_gemv");
       break;
   }
 }

@@ -15,6 +15,7 @@ extern const ConvKernel kWords;
 // Multiplies in 16 bits; any codes and weights.
 extern const ConvKernel kDirectWords;
 extern const ConvKernel kDepthwise;
+extern const ConvKernel kGemv;  // weights of 2 and 4 bits
 
 void Transform(const OutputTile& tile);
 void Add(const AddCall& call);

@@ -9,6 +9,7 @@ namespace bitstage::kernels::avx512_vnni {
 extern const ConvKernel kDirect;
 extern const ConvKernel kDepthwise;
 extern const ConvKernel kPatch;
+extern const ConvKernel kGemv;
 
 void Transform(const OutputTile& tile);
 void Add(const AddCall& call);
