@@ -243,7 +243,6 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(dense, 130, 127), "avx2_words");
       EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
       EXPECT_EQ(name(product, 255, 7), "avx2_gemv");
-      EXPECT_EQ(name(product, 255, 8), "avx2_direct_bytes");
       break;
     case Isa::kAvx512Vnni:
       EXPECT_EQ(name(dense, 255, 127), "vnni_patch");
