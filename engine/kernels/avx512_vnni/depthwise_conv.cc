@@ -127,7 +127,7 @@ BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512
 }
 
 template <int kWidth, int kStride>
-__attribute__((flatten)) void Run(const ColumnRow& row) {
+__attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
   const PaddedTransform& transform = row.transform;
   const bool plain = row.residual == nullptr && !transform.to_float && transform.shift == nullptr;
   const __mmask64 lanes = FirstBytes(row.channels);
@@ -164,9 +164,9 @@ __attribute__((flatten)) void Run(const ColumnRow& row) {
 
 void RunRow(const ColumnRow& row) {
   const bool three = row.kernel_width == 3 && row.groups == 1 && row.dilation == 1;
-  if (three && row.stride == 1) return Run<3, 1>(row);
-  if (three && row.stride == 2) return Run<3, 2>(row);
-  Run<0, 0>(row);
+  if (three && row.stride == 1) return MicroKernel<3, 1>(row);
+  if (three && row.stride == 2) return MicroKernel<3, 2>(row);
+  MicroKernel<0, 0>(row);
 }
 
 constexpr ColumnTier kTier = {kBlock, Position, CopyColumns, RunRow, 2, 10};
