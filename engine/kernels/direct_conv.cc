@@ -102,9 +102,7 @@ class Runner {
 double DirectCycles(const DirectTier& tier, const ConvShape& shape, double macs_per_cycle) {
   const Layout layout(tier, shape);
   const int64_t products = layout.taps * layout.steps * 4 * shape.groups * layout.group_lanes;
-  // A lone pixel meets every weight once: its tile waits for them.
-  const bool is_lone = shape.out_height * shape.out_width == 1;
-  return static_cast<double>(shape.out_height * shape.out_width * products) / (macs_per_cycle * (is_lone ? 0.3 : 1.0));
+  return static_cast<double>(shape.tiled_pixels() * products) / macs_per_cycle;
 }
 
 size_t DirectPackedBytes(const DirectTier& tier, const ConvShape& shape) {

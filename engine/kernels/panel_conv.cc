@@ -230,7 +230,7 @@ int64_t FlushSteps(int max_code, int max_weight) {
 double PanelCycles(const PanelTier& tier, const ConvShape& shape, double macs_per_cycle) {
   const Layout layout(tier, shape);
   const int64_t packed = shape.groups * layout.blocks * layout.block_bytes;
-  const auto products = static_cast<double>(shape.out_height * shape.out_width * packed);
+  const auto products = static_cast<double>(shape.tiled_pixels() * packed);
   double moved = layout.copies ? static_cast<double>(shape.in_height * layout.row_bytes) : 0;
   if (tier.wide) moved += static_cast<double>(packed * DivideRoundUp(shape.out_height, layout.band_rows) * 2);
   return products / macs_per_cycle + moved / 16;

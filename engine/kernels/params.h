@@ -26,6 +26,9 @@ struct ConvShape {
   [[nodiscard]] int64_t macs() const {
     return out_height * out_width * out_channels * group_in() * kernel_height * kernel_width;
   }
+  // Output pixels, for cost models of register tiles of several: a lone one takes as long as three, for its tile waits
+  // for every weight.
+  [[nodiscard]] int64_t tiled_pixels() const { return out_height * out_width == 1 ? 3 : out_height * out_width; }
   [[nodiscard]] bool IsDepthwise() const { return groups == in_channels && groups == out_channels; }
 };
 

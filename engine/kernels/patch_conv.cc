@@ -272,14 +272,12 @@ bool PatchSupports(const ConvShape& shape) { return shape.groups == 1; }
 
 double PatchCycles(const PatchTier& tier, const ConvShape& shape) {
   const Layout layout(tier, shape);
-  const auto pixels = static_cast<double>(shape.out_height * shape.out_width);
+  const auto pixels = static_cast<double>(shape.tiled_pixels());
   const auto lanes = static_cast<double>(layout.blocks * tier.lanes);
   const auto steps = static_cast<double>(layout.segments * layout.steps);
   const double copied = layout.source == PatchSource::kCopied ? steps * 4 / 32 : 0;
-  // A lone pixel meets every weight once: its tile waits for them.
-  const double macs_per_cycle = tier.macs_per_cycle * (pixels == 1 ? 0.3 : 1.0);
   return pixels *
-         (steps * 4 * lanes / macs_per_cycle + copied + static_cast<double>(layout.blocks) * tier.pixel_cycles);
+         (steps * 4 * lanes / tier.macs_per_cycle + copied + static_cast<double>(layout.blocks) * tier.pixel_cycles);
 }
 
 size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape) {
