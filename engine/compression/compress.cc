@@ -126,8 +126,8 @@ class Compression {
   absl::StatusOr<Graph> LowerTo(const Graph& graph,
                                 const absl::StatusOr<std::vector<LayerPrecision>>& precision) const {
     BITSTAGE_RETURN_IF_ERROR(precision.status());
-    return Lower(graph, calibration_, *precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction},
-                 pool_, Phase("quantizing layers"));
+    return Lower(graph, *precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction}, pool_,
+                 Phase("quantizing layers"));
   }
 
   // The smallest model that decides at most `points` per cent of the calibration images differently.

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
 #include "engine/compression/patches.h"
+#include "engine/compression/twin_graph.h"
+#include "engine/quant/refit.h"
 #include "engine/quant/second_order.h"
 #include "engine/quant/syq.h"
 #include "engine/quant/weights.h"
@@ -46,46 +48,74 @@ std::vector<double> Importance(const LayerGeometry& layer, std::span<const Hessi
   return importance;
 }
 
-// Quantizes the layers of `graph` one after another while an executor runs it.
+// Quantizes the layers of a graph one after another while an executor runs it beside its float twin.
 class Lowering {
  public:
-  Lowering(Graph& graph, const Calibration& calibration, const std::vector<LayerPrecision>& precision,
+  Lowering(TwinGraph& twin, std::vector<size_t> nodes, const std::vector<LayerPrecision>& precision,
            const LoweringOptions& options, const std::function<void(int64_t, int64_t)>& progress)
-      : graph_(graph),
-        calibration_(calibration),
+      : twin_(twin),
+        graph_(twin.graph),
         options_(options),
         progress_(progress),
-        nodes_(WeightedNodes(graph)),
+        nodes_(std::move(nodes)),
         precision_(precision),
-        codes_(nodes_.size()) {}
+        codes_(nodes_.size()),
+        real_(static_cast<size_t>(twin.first_twin)),
+        gaps_(static_cast<size_t>(twin.first_twin)) {}
 
-  // Called by the executor with a value, rounded to its grid, before any node that consumes it runs.
+  // Called by the executor with a value, rounded to its grid, before any node that consumes it runs, and before that
+  // with its float twin.
   void OnValue(ValueId id, const Tensor& value) {
     if (!status_.ok()) return;
+    if (twin_.IsTwin(id)) {
+      if (IsWanted(id - twin_.first_twin)) real_[static_cast<size_t>(id - twin_.first_twin)] = value.Clone();
+      return;
+    }
+    Tensor& real = real_[static_cast<size_t>(id)];
     for (size_t layer = 0; layer < nodes_.size(); ++layer) {
-      if (graph_.nodes[nodes_[layer]].inputs[0] != id) continue;
-      status_ = QuantizeLayer(layer, value);
+      if (NodeOf(layer).inputs[0] != id) continue;
+      status_ = QuantizeLayer(layer, real, value);
       if (!status_.ok()) return;
       if (progress_) progress_(++done_, static_cast<int64_t>(nodes_.size()));
     }
+    if (IsResidual(id)) {
+      const std::span<const float> rounded = value.Span<float>();
+      const std::span<float> gap = real.Span<float>();
+      for (size_t i = 0; i < gap.size(); ++i) gap[i] -= rounded[i];
+      gaps_[static_cast<size_t>(id)] = std::move(real);
+    }
+    real = Tensor();
   }
 
-  // Puts the codes where the simulated weights were.
-  absl::Status Finish() {
+  // The codes of every layer, and the constants that hold biases as they were corrected.
+  absl::Status Finish(Graph& lowered) {
     BITSTAGE_RETURN_IF_ERROR(status_);
     for (size_t layer = 0; layer < nodes_.size(); ++layer) {
-      const Node& node = graph_.nodes[nodes_[layer]];
+      const Node& node = NodeOf(layer);
       if (!codes_[layer]) return absl::InternalError(absl::StrCat("node '", node.name, "' was never reached"));
-      Constant& weights = graph_.constant(WeightsOf(node.op));
+      Constant& weights = lowered.constant(WeightsOf(node.op));
       weights.values.reset();
       weights.codes = std::move(codes_[layer]);
+      lowered.constant(BiasOf(node.op)) = std::move(graph_.constant(BiasOf(node.op)));
     }
     return absl::OkStatus();
   }
 
  private:
-  absl::Status QuantizeLayer(size_t layer, const Tensor& input) {
-    const Node& node = graph_.nodes[nodes_[layer]];
+  [[nodiscard]] const Node& NodeOf(size_t layer) const { return graph_.nodes[nodes_[layer]]; }
+  [[nodiscard]] bool IsWanted(ValueId id) const {
+    return IsResidual(id) ||
+           std::any_of(nodes_.begin(), nodes_.end(), [&](size_t node) { return graph_.nodes[node].inputs[0] == id; });
+  }
+  [[nodiscard]] bool IsResidual(ValueId id) const {
+    return std::any_of(nodes_.begin(), nodes_.end(), [&](size_t node) {
+      const std::vector<ValueId>& inputs = graph_.nodes[node].inputs;
+      return inputs.size() > 1 && inputs[1] == id;
+    });
+  }
+
+  absl::Status QuantizeLayer(size_t layer, const Tensor& real, const Tensor& input) {
+    const Node& node = NodeOf(layer);
     const LayerGeometry geometry = GeometryOf(graph_, node);
     const Grid& grid = *graph_.value(node.inputs[0]).grid;
     Tensor& weights = *graph_.constant(WeightsOf(node.op)).values;
@@ -94,7 +124,11 @@ class Lowering {
     FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
     WeightCodes codes;
     if (options_.second_order_rounding) {
-      BITSTAGE_ASSIGN_OR_RETURN(codes, RoundLayer(graph_, node, grid, input, folded, precision_[layer]));
+      const Tensor* gap = nullptr;
+      if (node.inputs.size() > 1) gap = &gaps_[static_cast<size_t>(node.inputs[1])];
+      const LayerInputs inputs = {&input, &real, gap != nullptr && gap->bytes() > 0 ? gap : nullptr};
+      BITSTAGE_ASSIGN_OR_RETURN(codes,
+                                RoundLayer(graph_, node, grid, inputs, original, folded, precision_[layer], options_));
     } else {
       codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer]);
     }
@@ -102,21 +136,23 @@ class Lowering {
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
     FoldSteps(grid, geometry, /*invert=*/true, weights.Span<float>());
     if (options_.bias_correction && HasPatches(node, input)) {
-      CorrectBias(geometry, original.Span<float>(), weights.Span<float>(), calibration_.patch_means[nodes_[layer]],
-                  PatchMeans(geometry, input, MaxPatches(geometry)),
-                  graph_.constant(BiasOf(node.op)).values->Span<float>());
+      const int64_t patches = MaxPatches(geometry);
+      CorrectBias(geometry, original.Span<float>(), weights.Span<float>(), PatchMeans(geometry, real, patches),
+                  PatchMeans(geometry, input, patches), graph_.constant(BiasOf(node.op)).values->Span<float>());
     }
     codes_[layer] = std::move(codes);
     return absl::OkStatus();
   }
 
+  TwinGraph& twin_;
   Graph& graph_;
-  const Calibration& calibration_;
   const LoweringOptions& options_;
   const std::function<void(int64_t, int64_t)>& progress_;
-  const std::vector<size_t> nodes_;
+  const std::vector<size_t> nodes_;  // of the twin graph, the original's alone
   const std::vector<LayerPrecision>& precision_;
   std::vector<std::optional<WeightCodes>> codes_;
+  std::vector<Tensor> real_;  // by ValueId: float values whose rounded form is not there yet
+  std::vector<Tensor> gaps_;  // by ValueId: float − rounded, of residuals
   absl::Status status_;
   int64_t done_ = 0;
 };
@@ -143,16 +179,28 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
 }
 
 absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
-                                       const Tensor& input, const Tensor& w, const LayerPrecision& precision) {
-  if (!HasPatches(node, input)) return RoundWeights(w.shape(), w.Span<float>(), precision);
+                                       const LayerInputs& inputs, const Tensor& w, const Tensor& folded,
+                                       const LayerPrecision& precision, const LoweringOptions& options) {
+  const Tensor& x_hat = *inputs.rounded;
+  if (!HasPatches(node, x_hat)) return RoundWeights(w.shape(), folded.Span<float>(), precision);
   const LayerGeometry geometry = GeometryOf(graph, node);
-  const std::vector<Hessian> hessians = LayerHessians(geometry, grid.value_or(Grid{}), input, MaxPatches(geometry));
-  const WeightCodes start = RoundWeights(w.shape(), w.Span<float>(), precision, Importance(geometry, hessians));
+  const Grid units = grid.value_or(Grid{});
+  std::vector<double> centre;
+  if (options.bias_correction) centre = PatchMeans(geometry, x_hat, MaxPatches(geometry));
+  const std::vector<Hessian> hessians = LayerHessians(geometry, units, x_hat, centre, MaxPatches(geometry));
   // Fewer patches than this a column would be fitted, not generalised from: a classifier behind a global pooling sees
   // one patch an image.
   constexpr int64_t kPatchesPerColumn = 4;
-  if (hessians[0].rows() < kPatchesPerColumn * geometry.K()) return start;
-  return RoundSecondOrder(w.Span<float>(), start, hessians);
+  const bool enough = hessians[0].rows() >= kPatchesPerColumn * geometry.K();
+  std::vector<float> target(folded.Span<float>().begin(), folded.Span<float>().end());
+  if (enough && inputs.real != nullptr) {
+    const std::vector<float> correlations = ErrorCorrelations(geometry, units, w.Span<float>(), *inputs.real, x_hat,
+                                                              inputs.residual_gap, centre, MaxPatches(geometry));
+    BITSTAGE_ASSIGN_OR_RETURN(target, RefitWeights(target, correlations, hessians));
+  }
+  const WeightCodes start = RoundWeights(w.shape(), target, precision, Importance(geometry, hessians));
+  if (!enough) return start;
+  return RoundSecondOrder(target, start, hessians);
 }
 
 void CorrectBias(const LayerGeometry& layer, std::span<const float> w, std::span<const float> w_hat,
@@ -170,19 +218,19 @@ void CorrectBias(const LayerGeometry& layer, std::span<const float> w, std::span
   }
 }
 
-absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
-                            const std::vector<LayerPrecision>& precision, const Tensor& images,
+absl::StatusOr<Graph> Lower(const Graph& graph, const std::vector<LayerPrecision>& precision, const Tensor& images,
                             const LoweringOptions& options, ThreadPool* pool,
                             const std::function<void(int64_t, int64_t)>& progress) {
+  TwinGraph twin = MakeTwinGraph(graph);
+  std::vector<size_t> nodes = WeightedNodes(twin.graph);
+  std::erase_if(nodes, [&](size_t node) { return twin.IsTwin(twin.graph.nodes[node].output); });
+  Lowering lowering(twin, std::move(nodes), precision, options, progress);
+  const std::vector<TensorView> inputs(twin.graph.inputs.size(), images.View());
+  BITSTAGE_RETURN_IF_ERROR(FloatExecutor(twin.graph, pool, /*snap_to_grids=*/true)
+                               .Run(inputs, [&](ValueId id, Tensor& value) { lowering.OnValue(id, value); })
+                               .status());
   Graph lowered = graph.Clone();
-  Lowering lowering(lowered, calibration, precision, options, progress);
-  const std::vector<TensorView> inputs = {images.View()};
-  BITSTAGE_ASSIGN_OR_RETURN(
-      const std::vector<Tensor> outputs,
-      FloatExecutor(lowered, pool, /*snap_to_grids=*/true).Run(inputs, [&](ValueId id, Tensor& value) {
-        lowering.OnValue(id, value);
-      }));
-  BITSTAGE_RETURN_IF_ERROR(lowering.Finish());
+  BITSTAGE_RETURN_IF_ERROR(lowering.Finish(lowered));
   return lowered;
 }
 

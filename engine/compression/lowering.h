@@ -33,10 +33,8 @@ struct LoweringOptions {
 // Indices into Graph::nodes of the nodes with weights, in order.
 std::vector<size_t> WeightedNodes(const Graph& graph);
 
-// `precision` has one entry a weighted node. `images`: as for Calibrate, whose result `calibration` is of the same
-// graph. progress(done, total) counts layers.
-absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
-                            const std::vector<LayerPrecision>& precision, const Tensor& images,
+// `precision` has one entry a weighted node. `images`: as for Calibrate. progress(done, total) counts layers.
+absl::StatusOr<Graph> Lower(const Graph& graph, const std::vector<LayerPrecision>& precision, const Tensor& images,
                             const LoweringOptions& options, ThreadPool* pool,
                             const std::function<void(int64_t, int64_t)>& progress);
 
@@ -45,12 +43,20 @@ absl::StatusOr<Graph> Lower(const Graph& graph, const Calibration& calibration,
 WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const LayerPrecision& precision,
                          std::span<const double> importance = {});
 
-// The same for a layer whose input activations are known ([images] + per-image shape): scales weighted by how much each
-// weight moves the output, codes by second-order rounding. `w` is in units of the grid's steps (grid.h); no grid: real
-// numbers. Layers whose patches LayerHessians does not gather, or that have too few, are rounded to
-// nearest.
+// What calibration shows of a layer, [images] + per-image shape.
+struct LayerInputs {
+  const Tensor* rounded;       // the input as the quantized network has it
+  const Tensor* real;          // as the float network has it; or null where they are the same
+  const Tensor* residual_gap;  // float − quantized of the residual; or null
+};
+
+// The same for a layer whose inputs are known: scales weighted by how much each weight moves the output, codes by
+// second-order rounding of weights refitted to the rounded input (engine/quant/refit.h). `w`: real numbers; `folded`:
+// the same in units of the grid's steps (grid.h), equal where there is no grid. With bias correction inputs count from
+// their means. Layers whose patches LayerHessians does not gather, or that have too few, are rounded to nearest.
 absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
-                                       const Tensor& input, const Tensor& w, const LayerPrecision& precision);
+                                       const LayerInputs& inputs, const Tensor& w, const Tensor& folded,
+                                       const LayerPrecision& precision, const LoweringOptions& options);
 
 // Adds the correction above to `bias`; `w` and `w_hat` in real numbers, the means as PatchMeans gives them for the
 // float network and for the one quantized so far.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "engine/graph/graph.h"
@@ -28,10 +29,18 @@ struct LayerGeometry {
 LayerGeometry GeometryOf(const Graph& graph, const Node& node);
 
 // One Hessian a group over at most `max_patches` evenly spaced patches of `input` ([images] + per-image shape, real
-// numbers; padding counts as 0), in units of the grid's steps where those differ by channel (grid.h). For convolutions,
-// and for fully connected layers on vectors.
+// numbers; padding counts as 0), in units of the grid's steps where those differ by channel (grid.h). centre: as
+// PatchMeans gives it, subtracted from every patch (a bias takes the means up); or empty. For convolutions, and for
+// fully connected layers on vectors.
 std::vector<Hessian> LayerHessians(const LayerGeometry& layer, const Grid& grid, const Tensor& input,
-                                   int64_t max_patches);
+                                   std::span<const double> centre, int64_t max_patches);
+
+// G of engine/quant/refit.h over the same patches: Σ (W (x − x̂) + residual gap) x̂ᵀ, outputs x K, where x̂ is centred and
+// in units of steps as for LayerHessians and `weights` are real numbers. residual_gap: what the layer's residual lacks,
+// float − quantized, of the output's shape; or null.
+std::vector<float> ErrorCorrelations(const LayerGeometry& layer, const Grid& grid, std::span<const float> weights,
+                                     const Tensor& x, const Tensor& x_hat, const Tensor* residual_gap,
+                                     std::span<const double> centre, int64_t max_patches);
 
 // The mean of every element of the patches of every group, groups · K of them, over the patches that LayerHessians
 // would take. Padding counts as 0, so that W · mean is the layer's mean output, borders included.

@@ -84,9 +84,10 @@ absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
       const Tensor& w = *graph.constant(WeightsOf(node.op)).values;
       for (const int bits : widths) {
         const LayerPrecision precision{Codebook::kUniform, bits, ScaleKind::kChannel};
-        const absl::StatusOr<WeightCodes> codes = second_order_rounding
-                                                      ? RoundLayer(graph, node, std::nullopt, value, w, precision)
-                                                      : RoundWeights(w.shape(), w.Span<float>(), precision);
+        const absl::StatusOr<WeightCodes> codes =
+            second_order_rounding
+                ? RoundLayer(graph, node, std::nullopt, {&value, nullptr, nullptr}, w, w, precision, {})
+                : RoundWeights(w.shape(), w.Span<float>(), precision);
         if (status = codes.status(); !status.ok()) return;
         rounded[layer].push_back(codes->Dequantized());
       }
