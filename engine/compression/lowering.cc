@@ -68,10 +68,10 @@ class Lowering {
   void OnValue(ValueId id, const Tensor& value) {
     if (!status_.ok()) return;
     if (twin_.IsTwin(id)) {
-      if (IsWanted(id - twin_.first_twin)) real_[static_cast<size_t>(id - twin_.first_twin)] = value.Clone();
+      real_[static_cast<size_t>(id - twin_.first_twin)] = &value;
       return;
     }
-    Tensor& real = real_[static_cast<size_t>(id)];
+    const Tensor& real = *real_[static_cast<size_t>(id)];
     for (size_t layer = 0; layer < nodes_.size(); ++layer) {
       if (NodeOf(layer).inputs[0] != id) continue;
       status_ = QuantizeLayer(layer, real, value);
@@ -79,12 +79,10 @@ class Lowering {
       if (progress_) progress_(++done_, static_cast<int64_t>(nodes_.size()));
     }
     if (IsResidual(id)) {
+      Tensor& gap = gaps_[static_cast<size_t>(id)] = real.Clone();
       const std::span<const float> rounded = value.Span<float>();
-      const std::span<float> gap = real.Span<float>();
-      for (size_t i = 0; i < gap.size(); ++i) gap[i] -= rounded[i];
-      gaps_[static_cast<size_t>(id)] = std::move(real);
+      for (size_t i = 0; i < rounded.size(); ++i) gap.Span<float>()[i] -= rounded[i];
     }
-    real = Tensor();
   }
 
   // The codes of every layer, and the constants that hold biases as they were corrected.
@@ -103,10 +101,6 @@ class Lowering {
 
  private:
   [[nodiscard]] const Node& NodeOf(size_t layer) const { return graph_.nodes[nodes_[layer]]; }
-  [[nodiscard]] bool IsWanted(ValueId id) const {
-    return IsResidual(id) ||
-           std::any_of(nodes_.begin(), nodes_.end(), [&](size_t node) { return graph_.nodes[node].inputs[0] == id; });
-  }
   [[nodiscard]] bool IsResidual(ValueId id) const {
     return std::any_of(nodes_.begin(), nodes_.end(), [&](size_t node) {
       const std::vector<ValueId>& inputs = graph_.nodes[node].inputs;
@@ -124,9 +118,9 @@ class Lowering {
     FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
     WeightCodes codes;
     if (options_.second_order_rounding) {
-      const Tensor* gap = nullptr;
-      if (node.inputs.size() > 1) gap = &gaps_[static_cast<size_t>(node.inputs[1])];
-      const LayerInputs inputs = {&input, &real, gap != nullptr && gap->bytes() > 0 ? gap : nullptr};
+      Tensor gap;  // none where the residual is computed later than the input
+      if (node.inputs.size() > 1) gap = std::move(gaps_[static_cast<size_t>(node.inputs[1])]);
+      const LayerInputs inputs = {&input, &real, gap.bytes() > 0 ? &gap : nullptr};
       BITSTAGE_ASSIGN_OR_RETURN(codes,
                                 RoundLayer(graph_, node, grid, inputs, original, folded, precision_[layer], options_));
     } else {
@@ -151,8 +145,8 @@ class Lowering {
   const std::vector<size_t> nodes_;  // of the twin graph, the original's alone
   const std::vector<LayerPrecision>& precision_;
   std::vector<std::optional<WeightCodes>> codes_;
-  std::vector<Tensor> real_;  // by ValueId: float values whose rounded form is not there yet
-  std::vector<Tensor> gaps_;  // by ValueId: float − rounded, of residuals
+  std::vector<const Tensor*> real_;  // by ValueId: the float form; the executor's, there while anybody reads it
+  std::vector<Tensor> gaps_;         // by ValueId: float − rounded, of residuals
   absl::Status status_;
   int64_t done_ = 0;
 };

@@ -55,7 +55,7 @@ struct Recipe {
   std::optional<Budget> budget;       // absent: the default noise
   bool second_order_rounding = true;  // GPTQ (arXiv 2210.17323)
   bool bias_correction = true;
-  int calibration_images = 100;
+  int calibration_images = 256;
   uint64_t seed = 1;  // which images calibrate, where a set has more
 };
 

@@ -23,7 +23,7 @@ namespace bitstage {
 class FloatExecutor {
  public:
   // Called with every value as soon as it is computed (inputs first), in node order, on the calling thread. The
-  // observer may change it: what follows sees the change.
+  // observer may change it: what follows sees the change. It stays where it is until all nodes that read it have run.
   using Observer = std::function<void(ValueId id, Tensor& value)>;
 
   // pool may be null.

@@ -153,7 +153,7 @@ Command QuantizeCommand() {
                     {.name = "activations", .value = "HOW", .help = "how activations are coded"},
                     {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
                     {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
-                    {.name = "images", .value = "N", .help = "how many images calibrate (100)"},
+                    {.name = "images", .value = "N", .help = "how many images calibrate (256, as memory allows)"},
                     {.name = "class-names", .value = "FILE", .help = "a text file, one class a line, kept as labels"},
                     {.name = "name", .value = "NAME", .help = "the model's name, where the file's will not do"},
                     {.name = "output", .letter = 'o', .value = "FILE", .help = "the model to write", .required = true},
