@@ -21,6 +21,7 @@ constexpr KernelTable kReferenceTable = {
 constexpr const ConvKernel* kAvx2Convs[] = {
     // clang-format off
     &avx2::kDepthwise,
+    &avx2::kDepthwiseBytes,
     &avx2::kGemv,
     &avx2::kPairs,
     &avx2::kWords,
@@ -30,7 +31,7 @@ constexpr const ConvKernel* kAvx2Convs[] = {
     // clang-format on
 };
 constexpr KernelTable kAvx2Table = {
-    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, reference::Quantize, SgemmAvx2,
+    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, avx2::Quantize, SgemmAvx2,
 };
 
 constexpr const ConvKernel* kAvx512VnniConvs[] = {

@@ -242,6 +242,7 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(dense, 129, 127), "avx2_direct_bytes");
       EXPECT_EQ(name(dense, 130, 127), "avx2_words");
       EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
+      EXPECT_EQ(name(depthwise, 15, 1), "avx2_depthwise_bytes");
       EXPECT_EQ(name(product, 255, 7), "avx2_gemv");
       break;
     case Isa::kAvx512Vnni:

@@ -15,11 +15,14 @@ extern const ConvKernel kWords;
 // Multiplies in 16 bits; any codes and weights.
 extern const ConvKernel kDirectWords;
 extern const ConvKernel kDepthwise;
+// Where all of a channel's products add up to 16 bits.
+extern const ConvKernel kDepthwiseBytes;
 extern const ConvKernel kGemv;  // weights of 2 and 4 bits
 
 void Transform(const OutputTile& tile);
 void Add(const AddCall& call);
 void MaxPool(const PoolCall& call);
 void AveragePool(const PoolCall& call);
+void Quantize(const QuantizeCall& call);
 
 }  // namespace bitstage::kernels::avx2
