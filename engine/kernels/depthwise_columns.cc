@@ -41,12 +41,6 @@ class Runner {
     const int64_t lanes = layout_.blocks * tier.block;
     transform_ = PadTransform(call.transform, shape.out_channels, DivideRoundUp(lanes, kOverread) * kOverread, scratch);
     acc_init_ = scratch.Take<int32_t>(lanes);
-    mult_ = scratch.Take<float>(lanes);
-    add_ = scratch.Take<float>(lanes);
-    residual_mult_ = scratch.Take<float>(lanes);
-    low_ = scratch.Take<float>(lanes);
-    high_ = scratch.Take<float>(lanes);
-    shift_ = scratch.Take<int32_t>(lanes);
     rows_ = scratch.Take<const uint8_t*>(layout_.groups * kRows);
     row_pixel_bytes_ = scratch.Take<int64_t>(layout_.groups * kRows);
     padding_ = scratch.Take<uint8_t>(tier.block);
@@ -56,7 +50,8 @@ class Runner {
 
   void Run() {
     std::memset(padding_, call_.zero_point, static_cast<size_t>(tier_.block));
-    OrderTransform();
+    const int64_t lanes = layout_.blocks * tier_.block;
+    std::fill(std::copy_n(call_.acc_init, shape_.out_channels, acc_init_), acc_init_ + lanes, 0);
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.pair) {
       const int64_t rows = std::min(layout_.pair, call_.row_end - y);
       for (int64_t block = 0; block < layout_.blocks; ++block) {
@@ -70,24 +65,6 @@ class Runner {
   }
 
  private:
-  void OrderTransform() {
-    const int64_t lanes = layout_.blocks * tier_.block;
-    std::fill_n(acc_init_, lanes, 0);
-    for (int64_t block = 0; block < lanes; block += tier_.block) {
-      for (int64_t c = 0; c < tier_.block; ++c) {
-        const int64_t from = block + c;
-        const int64_t to = block + tier_.position(c);
-        if (from < shape_.out_channels) acc_init_[to] = call_.acc_init[from];
-        mult_[to] = transform_.mult[from];
-        add_[to] = transform_.add[from];
-        if (transform_.residual_mult != nullptr) residual_mult_[to] = transform_.residual_mult[from];
-        low_[to] = transform_.low[from];
-        high_[to] = transform_.high[from];
-        if (transform_.shift != nullptr) shift_[to] = transform_.shift[from];
-      }
-    }
-  }
-
   // The columns under `count` outputs from output (y, x) on.
   void CopyColumns(int64_t y, int64_t x, int64_t count, int64_t block) {
     const int64_t columns = (count - 1) * shape_.stride_width + (shape_.kernel_width - 1) * shape_.dilation_width + 1;
@@ -128,14 +105,7 @@ class Runner {
     call.weights =
         reinterpret_cast<const int8_t*>(call_.packed_weights) + (block * layout_.pair + row) * layout_.row_weights;
     call.acc_init = acc_init_ + channel;
-    call.transform = transform_;
-    call.transform.mult = mult_ + channel;
-    call.transform.add = add_ + channel;
-    call.transform.residual_mult = residual_mult_ + channel;
-    call.transform.low = low_ + channel;
-    call.transform.high = high_ + channel;
-    call.transform.low_codes += channel;
-    if (transform_.shift != nullptr) call.transform.shift = shift_ + channel;
+    call.transform = From(transform_, channel);
     call.count = count;
     call.channels = std::min(tier_.block, shape_.out_channels - channel);
     call.residual =
@@ -153,8 +123,6 @@ class Runner {
   const Layout layout_;
   PaddedTransform transform_;
   int32_t* acc_init_;
-  float *mult_, *add_, *residual_mult_, *low_, *high_;
-  int32_t* shift_;
   const uint8_t** rows_;
   int64_t* row_pixel_bytes_;
   uint8_t* padding_;

@@ -35,8 +35,8 @@ struct ColumnRow {
   int64_t stride;    // in columns
   int64_t dilation;  // in columns
   const int8_t* weights;
-  const int32_t* acc_init;    // in the order of dwords, as the floats of `transform`
-  PaddedTransform transform;  // low_codes in the order of channels
+  const int32_t* acc_init;    // `block`
+  PaddedTransform transform;  // from the block's first channel on
   int64_t count;
   int64_t channels;  // to write
   const uint8_t* residual;

@@ -10,6 +10,9 @@ OutputTransform From(const OutputTransform& transform, int64_t channel) {
   from.low += channel;
   from.high += channel;
   if (from.shift != nullptr) from.shift += channel;
+  from.lanes = 0;
+  if (from.low_codes != nullptr) from.low_codes += channel;
+  if (from.high_codes != nullptr) from.high_codes += channel;
   return from;
 }
 

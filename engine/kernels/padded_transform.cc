@@ -21,29 +21,54 @@ PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels,
   auto* const high = scratch.Take<float>(lanes);
   auto* const shift = scratch.Take<int32_t>(lanes);
   auto* const low_codes = scratch.Take<uint8_t>(lanes);
+  auto* const high_codes = scratch.Take<uint8_t>(lanes);
   if (mult == nullptr) return {};
-  const auto pad = [&](const float* from, float* to) { std::fill(std::copy_n(from, channels, to), to + lanes, 0.0f); };
-  pad(transform.mult, mult);
-  pad(transform.add, add);
-  pad(transform.low, low);
-  pad(transform.high, high);
-  if (transform.residual_mult != nullptr) pad(transform.residual_mult, residual_mult);
+  PaddedTransform padded = {.mult = transform.mult,
+                            .add = transform.add,
+                            .residual_mult = transform.residual_mult,
+                            .low = transform.low,
+                            .high = transform.high,
+                            .low_codes = transform.low_codes,
+                            .high_codes = transform.high_codes,
+                            .shift = transform.shift == nullptr ? nullptr : shift,
+                            .to_float = transform.to_float,
+                            .within_int32 = transform.within_int32};
   if (transform.shift != nullptr) std::fill(std::copy_n(transform.shift, channels, shift), shift + lanes, 0);
-  if (!transform.to_float) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const int32_t symbol = Rounded(std::min(low[c], high[c]));
-      low_codes[c] = static_cast<uint8_t>(transform.shift == nullptr ? symbol : symbol << transform.shift[c]);
-    }
-    std::fill(low_codes + channels, low_codes + lanes, uint8_t{0});
+  if (transform.lanes >= lanes) return padded;
+  const auto pad = [&](const float*& from, float* to) {
+    if (from == nullptr) return;
+    std::fill(std::copy_n(from, channels, to), to + lanes, 0.0f);
+    from = to;
+  };
+  pad(padded.mult, mult);
+  pad(padded.add, add);
+  pad(padded.residual_mult, residual_mult);
+  pad(padded.low, low);
+  pad(padded.high, high);
+  padded.low_codes = low_codes;
+  padded.high_codes = high_codes;
+  if (transform.to_float) return padded;
+  std::fill_n(low_codes, lanes, uint8_t{0});
+  std::fill_n(high_codes, lanes, uint8_t{0});
+  for (int64_t c = 0; c < channels; ++c) {
+    const int by = transform.shift == nullptr ? 0 : transform.shift[c];
+    low_codes[c] = static_cast<uint8_t>(Rounded(std::min(low[c], high[c])) << by);
+    high_codes[c] = static_cast<uint8_t>(Rounded(high[c]) << by);
   }
-  return {.mult = mult,
-          .add = add,
-          .residual_mult = transform.residual_mult == nullptr ? nullptr : residual_mult,
-          .low = low,
-          .high = high,
-          .low_codes = low_codes,
-          .shift = transform.shift == nullptr ? nullptr : shift,
-          .to_float = transform.to_float};
+  return padded;
+}
+
+PaddedTransform From(const PaddedTransform& transform, int64_t channel) {
+  PaddedTransform from = transform;
+  from.mult += channel;
+  from.add += channel;
+  if (from.residual_mult != nullptr) from.residual_mult += channel;
+  from.low += channel;
+  from.high += channel;
+  if (from.low_codes != nullptr) from.low_codes += channel;
+  if (from.high_codes != nullptr) from.high_codes += channel;
+  if (from.shift != nullptr) from.shift += channel;
+  return from;
 }
 
 }  // namespace bitstage::kernels

@@ -1,8 +1,8 @@
 // PaddedTransform: an output transform whose arrays reach to a whole block of lanes, so that a tile's channels can be
 // turned into codes while they are still in registers. Where it writes codes it clamps in another order than
 // docs/integer-arithmetic.md §3, to the same bits: rounding never swaps two numbers, so
-//     rint(min(max(t, low), high)) = max(rint(min(t, high)), rint(min(low, high))),
-// and the outer maximum is one of bytes.
+//     rint(min(max(t, low), high)) = max(rint(min(t, high)), rint(min(low, high))) = max(min(rint(t), rint(high)), …),
+// and what is left outside is done to bytes.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,18 @@ struct PaddedTransform {
   const float* residual_mult;  // or null
   const float* low;            // for floats
   const float* high;
-  const uint8_t* low_codes;  // rint(min(low, high)) << shift
-  const int32_t* shift;      // or null
+  const uint8_t* low_codes;   // rint(min(low, high)) << shift
+  const uint8_t* high_codes;  // rint(high) << shift
+  const int32_t* shift;       // or null
   bool to_float;
+  bool within_int32;  // t may be rounded before it is clamped: clamping the codes does the rest
 };
 
-// Takes the arrays from `scratch` and fills them; over a null base the memory is counted only, for any transform.
+// Takes arrays from `scratch` and fills those that `transform` does not have; over a null base the memory is counted
+// only, for any transform.
 PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels, int64_t lanes, Scratch& scratch);
+
+// `transform` from channel `channel` on.
+PaddedTransform From(const PaddedTransform& transform, int64_t channel);
 
 }  // namespace bitstage::kernels

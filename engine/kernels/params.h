@@ -45,6 +45,12 @@ struct OutputTransform {
   const float* high;
   const uint8_t* shift;  // null: no shifts
   bool to_float;         // the output is float32, H x W x C, pixel_stride counted in floats
+
+  // What is known beforehand, for kernels that turn whole registers into codes; a transform without it is as right.
+  int64_t lanes = 0;                    // entries that all arrays can be read for, 0 past the channels; 0: unknown
+  const uint8_t* low_codes = nullptr;   // rint(min(low, high)) << shift, or null
+  const uint8_t* high_codes = nullptr;  // rint(high) << shift, or null
+  bool within_int32 = false;            // no t << shift leaves the range of int32, whatever the codes
 };
 
 struct ConvCall {

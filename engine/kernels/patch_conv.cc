@@ -225,14 +225,7 @@ class Runner {
     tile.weights = reinterpret_cast<const int8_t*>(call_.packed_weights) + block * layout_.block_bytes;
     tile.block_bytes = layout_.block_bytes;
     tile.acc_init = acc_init_ + channel;
-    tile.transform = transform_;
-    tile.transform.mult += channel;
-    tile.transform.add += channel;
-    if (tile.transform.residual_mult != nullptr) tile.transform.residual_mult += channel;
-    tile.transform.low += channel;
-    tile.transform.high += channel;
-    tile.transform.low_codes += channel;
-    if (tile.transform.shift != nullptr) tile.transform.shift += channel;
+    tile.transform = From(transform_, channel);
     tile.channels = std::min(blocks * tier_.lanes, shape_.out_channels - channel);
     tile.residual_pixel_stride = call_.residual_pixel_stride;
     tile.output_pixel_stride = call_.output_pixel_stride;

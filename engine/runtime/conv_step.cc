@@ -1,6 +1,7 @@
 #include "engine/runtime/conv_step.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <vector>
 
@@ -32,7 +33,7 @@ int MaxMagnitude(std::span<const int8_t> weights) {
 TransformArrays MakeConvTransform(const ConvLayer& layer) {
   const int64_t outputs = layer.shape.out_channels;
   TransformArrays arrays = MakeTransform(layer.output_grid, outputs, layer.clamp);
-  if (layer.residual) arrays.residual_mult.resize(static_cast<size_t>(outputs));
+  if (layer.residual) arrays.residual_mult.resize(arrays.mult.size());
   // Steps of single channels are in the weights already (docs/integer-arithmetic.md §1).
   const double step_in = layer.input.grid->HasStepPerChannel() ? 1.0 : layer.input.grid->StepOf(0);
   for (int64_t o = 0; o < outputs; ++o) {
@@ -49,6 +50,12 @@ TransformArrays MakeConvTransform(const ConvLayer& layer) {
     arrays.add[i] = static_cast<float>(add);
   }
   return arrays;
+}
+
+// Do the transforms of accumulators up to `magnitude`, shifted by up to 7, keep away from the ends of int32?
+bool StaysWithinInt32(const TransformArrays& transform, size_t o, double magnitude) {
+  const double residual = transform.residual_mult.empty() ? 0 : 255.0 * std::fabs(transform.residual_mult[o]);
+  return magnitude * std::fabs(transform.mult[o]) + std::fabs(transform.add[o]) + residual < 0x1p23;
 }
 
 class ConvStep : public Step {
@@ -115,10 +122,16 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
                          .output = layer.output};
   kernel.pack(shape, weights.data(), p.packed.data());
   const size_t per_output = weights.size() / static_cast<size_t>(shape.out_channels);
-  for (auto row = weights.begin(); row != weights.end(); row += static_cast<ptrdiff_t>(per_output)) {
+  p.transform.within_int32 = true;
+  for (size_t o = 0; o < static_cast<size_t>(shape.out_channels); ++o) {
     int32_t sum = 0;
-    for (size_t i = 0; i < per_output; ++i) sum += row[static_cast<ptrdiff_t>(i)];
+    int64_t magnitude = 0;
+    for (const int8_t w : std::span(weights).subspan(o * per_output, per_output)) {
+      sum += w;
+      magnitude += std::abs(static_cast<int>(w));
+    }
     p.acc_init.push_back(-static_cast<int32_t>(p.zero_point) * sum);
+    p.transform.within_int32 &= StaysWithinInt32(p.transform, o, 255.0 * static_cast<double>(magnitude));
   }
 
   Step::Traits traits;

@@ -1,6 +1,7 @@
 #include "engine/runtime/output_transform.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace bitstage {
@@ -18,21 +19,27 @@ kernels::OutputTransform TransformArrays::View() const {
           .low = low.data(),
           .high = high.data(),
           .shift = shift.empty() ? nullptr : shift.data(),
-          .to_float = to_float};
+          .to_float = to_float,
+          .lanes = static_cast<int64_t>(mult.size()),
+          .low_codes = to_float ? nullptr : low_codes.data(),
+          .high_codes = to_float ? nullptr : high_codes.data(),
+          .within_int32 = within_int32};
 }
 
 size_t TransformArrays::bytes() const {
-  return (mult.size() + add.size() + residual_mult.size() + low.size() + high.size()) * sizeof(float) + shift.size();
+  return (mult.size() + add.size() + residual_mult.size() + low.size() + high.size()) * sizeof(float) +
+         low_codes.size() + high_codes.size() + shift.size();
 }
 
 TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::optional<Clamp>& clamp) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   TransformArrays arrays;
   const auto count = static_cast<size_t>(channels);
-  arrays.mult.resize(count);
-  arrays.add.resize(count);
-  arrays.low.resize(count);
-  arrays.high.resize(count);
+  const size_t lanes = TransformArrays::LanesOf(channels);
+  arrays.mult.resize(lanes);
+  arrays.add.resize(lanes);
+  arrays.low.resize(lanes);
+  arrays.high.resize(lanes);
   arrays.to_float = grid == nullptr;
   for (size_t i = 0; i < count; ++i) {
     const auto c = static_cast<int64_t>(i);
@@ -48,10 +55,19 @@ TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::opt
     arrays.high[i] = static_cast<float>(high);
   }
   if (grid != nullptr && std::any_of(grid->shift.begin(), grid->shift.end(), [](uint8_t s) { return s != 0; })) {
-    arrays.shift.resize(count);
+    arrays.shift.resize(lanes);
     for (size_t i = 0; i < count; ++i) {
       arrays.shift[i] = static_cast<uint8_t>(grid->ShiftOf(static_cast<int64_t>(i)));
     }
+  }
+  if (arrays.to_float) return arrays;
+  arrays.low_codes.resize(lanes);
+  arrays.high_codes.resize(lanes);
+  for (size_t i = 0; i < count; ++i) {
+    const int shift = arrays.shift.empty() ? 0 : arrays.shift[i];
+    const float low = std::nearbyint(std::min(arrays.low[i], arrays.high[i]));
+    arrays.low_codes[i] = static_cast<uint8_t>(static_cast<int>(low) << shift);
+    arrays.high_codes[i] = static_cast<uint8_t>(static_cast<int>(std::nearbyint(arrays.high[i])) << shift);
   }
   return arrays;
 }

@@ -20,11 +20,15 @@ struct OutputScale {
 // A null grid stands for a float output: unit 1, offset 0.
 OutputScale OutputScaleOf(const Grid* grid, int64_t channel);
 
-// Owns what kernels::OutputTransform points at, one entry a channel.
+// Owns what kernels::OutputTransform points at: one entry a channel, and zeros up to a multiple of 64.
 struct TransformArrays {
+  static size_t LanesOf(int64_t channels) { return (static_cast<size_t>(channels) + 63) / 64 * 64; }
+
   std::vector<float> mult, add, residual_mult, low, high;
-  std::vector<uint8_t> shift;  // empty: no shifts
+  std::vector<uint8_t> low_codes, high_codes;  // empty for floats
+  std::vector<uint8_t> shift;                  // empty: no shifts
   bool to_float = false;
+  bool within_int32 = false;
 
   [[nodiscard]] kernels::OutputTransform View() const;
   [[nodiscard]] size_t bytes() const;

@@ -63,6 +63,31 @@ OutputTransform TransformArrays::View(bool to_float) const {
           to_float};
 }
 
+OutputTransform TransformArrays::PreparedView(bool to_float, double magnitude) {
+  const size_t channels = mult.size();
+  const size_t lanes = (channels + 63) / 64 * 64;
+  bool within_int32 = true;
+  low_codes.assign(lanes, 0);
+  high_codes.assign(lanes, 0);
+  for (size_t c = 0; c < channels; ++c) {
+    const double residual = residual_mult.empty() ? 0 : 255.0 * std::fabs(residual_mult[c]);
+    within_int32 &= magnitude * std::fabs(mult[c]) + std::fabs(add[c]) + residual < 0x1p23;
+    if (to_float) continue;
+    const int by = shift.empty() ? 0 : shift[c];
+    low_codes[c] = static_cast<uint8_t>(static_cast<int>(std::nearbyint(std::min(low[c], high[c]))) << by);
+    high_codes[c] = static_cast<uint8_t>(static_cast<int>(std::nearbyint(high[c])) << by);
+  }
+  for (std::vector<float>* array : {&mult, &add, &low, &high}) array->resize(lanes);
+  if (!residual_mult.empty()) residual_mult.resize(lanes);
+  if (!shift.empty()) shift.resize(lanes);
+  OutputTransform view = View(to_float);
+  view.lanes = static_cast<int64_t>(lanes);
+  view.low_codes = to_float ? nullptr : low_codes.data();
+  view.high_codes = to_float ? nullptr : high_codes.data();
+  view.within_int32 = within_int32;
+  return view;
+}
+
 ConvShape RandomShape(Random& random) {
   ConvShape shape = {};
   shape.groups = 1;
@@ -116,6 +141,7 @@ ConvCase ConvCase::Make(Random& random, const ConvShape& shape) {
   result.max_weight = random.OneOf<int>({127, 127, 64, 15, 7, 1});
   result.zero_point = static_cast<uint8_t>(random.OneIn(2) ? 0 : random.Int(0, result.max_code));
   result.to_float = random.OneIn(5);
+  result.prepared = random.OneIn(2);
   const bool with_residual = random.OneIn(3);
   const bool extreme = random.OneIn(4);
   const auto stride_of = [&](int64_t channels) { return channels + (random.OneIn(2) ? 0 : random.Int(1, 40)); };
@@ -164,6 +190,7 @@ ConvCase ConvCase::Make(Random& random, const ConvShape& shape) {
 
 std::string ConvCase::Describe() const {
   std::ostringstream out;
+  if (prepared) out << "prepared ";
   out << shape.in_height << "x" << shape.in_width << "x" << shape.in_channels << " -> " << shape.out_height << "x"
       << shape.out_width << "x" << shape.out_channels << ", kernel " << shape.kernel_height << "x" << shape.kernel_width
       << ", groups " << shape.groups << ", stride " << shape.stride_height << "x" << shape.stride_width << ", dilation "
@@ -189,7 +216,9 @@ std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
   call.max_weight = max_weight;
   call.packed_weights = packed.data();
   call.acc_init = acc_init.data();
-  call.transform = transform.View(to_float);
+  TransformArrays arrays = transform;
+  const auto per_output = static_cast<double>(weights.size()) / static_cast<double>(shape.out_channels);
+  call.transform = prepared ? arrays.PreparedView(to_float, 255.0 * 127.0 * per_output) : arrays.View(to_float);
   call.residual = residual.empty() ? nullptr : residual.data();
   call.residual_pixel_stride = residual_pixel_stride;
   call.output = output.data();

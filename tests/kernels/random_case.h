@@ -35,6 +35,11 @@ struct TransformArrays {
   // For accumulators of about ±`spread`; to codes, or to floats.
   static TransformArrays Make(Random& random, int64_t channels, float spread, bool with_residual, bool to_float);
   [[nodiscard]] OutputTransform View(bool to_float) const;
+  // The same with all that may be known beforehand, where accumulators are at most `magnitude`.
+  [[nodiscard]] OutputTransform PreparedView(bool to_float, double magnitude);
+
+  // What PreparedView adds.
+  std::vector<uint8_t> low_codes, high_codes;
 };
 
 // A convolution with all it reads. `output` is what a kernel writes to: bytes of kUntouched, to be compared whole.
@@ -46,6 +51,7 @@ struct ConvCase {
   int max_weight = 127;
   uint8_t zero_point = 0;
   bool to_float = false;
+  bool prepared = false;  // the kernel is told all that may be known beforehand of the output transform
   int64_t input_pixel_stride = 0;
   int64_t residual_pixel_stride = 0;
   int64_t output_pixel_stride = 0;

@@ -78,47 +78,67 @@ BITSTAGE_INLINE __m512i Dwords(__m512i bytes, int k) {
   return _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(pick));
 }
 
+// Four registers of consecutive channels to the order of Position, or back: a 4 x 4 transpose of 128-bit lanes.
+BITSTAGE_INLINE void Reorder(const __m512i (&from)[4], __m512i (&to)[4]) {
+  const __m512i low01 = _mm512_shuffle_i32x4(from[0], from[1], 0x44);
+  const __m512i high01 = _mm512_shuffle_i32x4(from[0], from[1], 0xee);
+  const __m512i low23 = _mm512_shuffle_i32x4(from[2], from[3], 0x44);
+  const __m512i high23 = _mm512_shuffle_i32x4(from[2], from[3], 0xee);
+  to[0] = _mm512_shuffle_i32x4(low01, low23, 0x88);
+  to[1] = _mm512_shuffle_i32x4(low01, low23, 0xdd);
+  to[2] = _mm512_shuffle_i32x4(high01, high23, 0x88);
+  to[3] = _mm512_shuffle_i32x4(high01, high23, 0xdd);
+}
+
+// An array of 64 dwords in the order of Position.
+struct Ordered {
+  explicit Ordered(const void* array) {
+    const auto* at = static_cast<const int32_t*>(array);
+    const __m512i from[4] = {_mm512_loadu_si512(at), _mm512_loadu_si512(at + 16), _mm512_loadu_si512(at + 32),
+                             _mm512_loadu_si512(at + 48)};
+    Reorder(from, part);
+  }
+  __m512i part[4];
+};
+
+BITSTAGE_INLINE __m512 Floats(const Ordered& array, int k) { return _mm512_castsi512_ps(array.part[k]); }
+
 BITSTAGE_INLINE void StoreFloats(const ColumnRow& row, int64_t output, const __m512 (&t)[4]) {
-  __m512 clamped[4];
-  Unrolled<4>([&](auto k) {
-    clamped[k] = _mm512_min_ps(_mm512_loadu_ps(row.transform.high + 16 * k),
-                               _mm512_max_ps(_mm512_loadu_ps(row.transform.low + 16 * k), t[k]));
-  });
-  // Back to the order of channels: a 4 x 4 transpose of 128-bit lanes.
-  const __m512 low01 = _mm512_shuffle_f32x4(clamped[0], clamped[1], 0x44);
-  const __m512 high01 = _mm512_shuffle_f32x4(clamped[0], clamped[1], 0xee);
-  const __m512 low23 = _mm512_shuffle_f32x4(clamped[2], clamped[3], 0x44);
-  const __m512 high23 = _mm512_shuffle_f32x4(clamped[2], clamped[3], 0xee);
-  const __m512 ordered[4] = {_mm512_shuffle_f32x4(low01, low23, 0x88), _mm512_shuffle_f32x4(low01, low23, 0xdd),
-                             _mm512_shuffle_f32x4(high01, high23, 0x88), _mm512_shuffle_f32x4(high01, high23, 0xdd)};
+  __m512i ordered[4];
+  const __m512i from[4] = {_mm512_castps_si512(t[0]), _mm512_castps_si512(t[1]), _mm512_castps_si512(t[2]),
+                           _mm512_castps_si512(t[3])};
+  Reorder(from, ordered);
   float* at = static_cast<float*>(row.output) + output * row.output_pixel_stride;
   Unrolled<4>([&](auto k) {
     if (row.channels <= 16 * k) return;
-    _mm512_mask_storeu_ps(at + 16 * k, static_cast<__mmask16>(FirstBytes(row.channels - 16 * k)), ordered[k]);
+    // The operands' order matters: where both are equal the result is t, the sign of a zero included.
+    const __m512 clamped =
+        _mm512_min_ps(_mm512_loadu_ps(row.transform.high + 16 * k),
+                      _mm512_max_ps(_mm512_loadu_ps(row.transform.low + 16 * k), _mm512_castsi512_ps(ordered[k])));
+    _mm512_mask_storeu_ps(at + 16 * k, static_cast<__mmask16>(FirstBytes(row.channels - 16 * k)), clamped);
   });
 }
 
-// Everything that is not plain codes: residuals, shifts, floats.
+// Everything that is not plain codes: residuals, floats, and what may leave the range of int32.
 BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512i (&acc)[4]) {
   const PaddedTransform& transform = row.transform;
   __m512 t[4];
-  Unrolled<4>([&](auto k) {
-    t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), _mm512_loadu_ps(transform.mult + 16 * k),
-                           _mm512_loadu_ps(transform.add + 16 * k));
-  });
+  const Ordered mult(transform.mult);
+  const Ordered add(transform.add);
+  Unrolled<4>([&](auto k) { t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), Floats(mult, k), Floats(add, k)); });
   if (row.residual != nullptr) {
     const __m512i codes = _mm512_loadu_si512(row.residual + output * row.residual_pixel_stride);
-    Unrolled<4>([&](auto k) {
-      t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(Dwords(codes, k)), _mm512_loadu_ps(transform.residual_mult + 16 * k),
-                             t[k]);
-    });
+    const Ordered residual_mult(transform.residual_mult);
+    Unrolled<4>(
+        [&](auto k) { t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(Dwords(codes, k)), Floats(residual_mult, k), t[k]); });
   }
   if (transform.to_float) return StoreFloats(row, output, t);
   __m512i symbols[4];
-  Unrolled<4>([&](auto k) { symbols[k] = SymbolsOf(t[k], _mm512_loadu_ps(transform.high + 16 * k)); });
+  const Ordered high(transform.high);
+  Unrolled<4>([&](auto k) { symbols[k] = SymbolsOf(t[k], Floats(high, k)); });
   if (transform.shift != nullptr) {
-    Unrolled<4>(
-        [&](auto k) { symbols[k] = _mm512_sllv_epi32(symbols[k], _mm512_loadu_si512(transform.shift + 16 * k)); });
+    const Ordered shift(transform.shift);
+    Unrolled<4>([&](auto k) { symbols[k] = _mm512_sllv_epi32(symbols[k], shift.part[k]); });
   }
   const __m512i codes = _mm512_max_epu8(_mm512_loadu_si512(transform.low_codes),
                                         PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]));
@@ -126,47 +146,63 @@ BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512
                           FirstBytes(row.channels), codes);
 }
 
-template <int kWidth, int kStride>
+template <int kWidth, int kStride, bool kPlain, bool kShift>
 __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
   const PaddedTransform& transform = row.transform;
-  const bool plain = row.residual == nullptr && !transform.to_float && transform.shift == nullptr;
   const __mmask64 lanes = FirstBytes(row.channels);
+  const Ordered init(row.acc_init);
+  const Ordered mult(transform.mult);
+  const Ordered add(transform.add);
+  const Ordered shift(kShift ? static_cast<const void*>(transform.shift) : transform.add);
   for (int64_t output = 0; output < row.count; output += kOutputs) {
     const uint8_t* columns = row.columns + output * row.stride * row.column_bytes;
     __m512i symbols[4][kOutputs];
     Unrolled<4>([&](auto k) {
-      const __m512i init = _mm512_loadu_si512(row.acc_init + 16 * k);
       __m512i acc[kOutputs];
-      Unrolled<kOutputs>([&](auto i) { acc[i] = init; });
+      Unrolled<kOutputs>([&](auto i) { acc[i] = init.part[k]; });
       Accumulate<kWidth, kStride>(row, columns, k, acc);
-      const __m512 mult = _mm512_loadu_ps(transform.mult + 16 * k);
-      const __m512 add = _mm512_loadu_ps(transform.add + 16 * k);
-      const __m512 high = _mm512_loadu_ps(transform.high + 16 * k);
       Unrolled<kOutputs>([&](auto i) {
-        symbols[k][i] = plain ? SymbolsOf(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i]), mult, add), high) : acc[i];
+        if constexpr (kPlain) {
+          symbols[k][i] =
+              _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i]), Floats(mult, k), Floats(add, k)));
+          if constexpr (kShift) symbols[k][i] = _mm512_sllv_epi32(symbols[k][i], shift.part[k]);
+        } else {
+          symbols[k][i] = acc[i];
+        }
       });
     });
-    const __m512i low = _mm512_loadu_si512(transform.low_codes);
     auto* to = static_cast<uint8_t*>(row.output) + output * row.output_pixel_stride;
     Unrolled<kOutputs>([&](auto i) {
       if (output + i >= row.count) return;
-      if (!plain) return StoreAny(row, output + i, {symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]});
-      const __m512i codes =
-          _mm512_max_epu8(low, PackInterleaved(symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]));
-      if (row.channels == kBlock) {
-        _mm512_storeu_si512(to + i * row.output_pixel_stride, codes);
+      if constexpr (kPlain) {
+        const __m512i packed = PackInterleaved(symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]);
+        const __m512i codes =
+            Clamp(packed, _mm512_loadu_si512(transform.low_codes), _mm512_loadu_si512(transform.high_codes));
+        if (row.channels == kBlock) {
+          _mm512_storeu_si512(to + i * row.output_pixel_stride, codes);
+        } else {
+          _mm512_mask_storeu_epi8(to + i * row.output_pixel_stride, lanes, codes);
+        }
       } else {
-        _mm512_mask_storeu_epi8(to + i * row.output_pixel_stride, lanes, codes);
+        StoreAny(row, output + i, {symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]});
       }
     });
   }
 }
 
-void RunRow(const ColumnRow& row) {
+template <bool kShift>
+void RunPlain(const ColumnRow& row) {
   const bool three = row.kernel_width == 3 && row.groups == 1 && row.dilation == 1;
-  if (three && row.stride == 1) return MicroKernel<3, 1>(row);
-  if (three && row.stride == 2) return MicroKernel<3, 2>(row);
-  MicroKernel<0, 0>(row);
+  if (three && row.stride == 1) return MicroKernel<3, 1, true, kShift>(row);
+  if (three && row.stride == 2) return MicroKernel<3, 2, true, kShift>(row);
+  MicroKernel<0, 0, true, kShift>(row);
+}
+
+void RunRow(const ColumnRow& row) {
+  const PaddedTransform& transform = row.transform;
+  const bool plain = row.residual == nullptr && !transform.to_float && transform.within_int32;
+  if (!plain) return MicroKernel<0, 0, false, false>(row);
+  transform.shift == nullptr ? RunPlain<false>(row) : RunPlain<true>(row);
 }
 
 constexpr ColumnTier kTier = {kBlock, Position, CopyColumns, RunRow, 2, 10};

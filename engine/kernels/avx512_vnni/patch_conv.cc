@@ -61,12 +61,14 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[
   auto* const output = static_cast<uint8_t*>(tile.output);
   const int64_t stride = tile.output_pixel_stride;
   const uint8_t* low_codes = tile.transform.low_codes;
+  const uint8_t* high_codes = tile.transform.high_codes;
   if constexpr (kBlocks >= 3) {
     const __m512i low = _mm512_loadu_si512(low_codes);
+    const __m512i high = _mm512_loadu_si512(high_codes);
     const __mmask64 lanes = FirstBytes(tile.channels);
     Unrolled<kPixels>([&](auto i) {
       const __m512i last = symbols[i][kBlocks - 1];  // of three blocks the fourth is not stored
-      const __m512i codes = _mm512_max_epu8(low, Pack(symbols[i][0], symbols[i][1], symbols[i][2], last));
+      const __m512i codes = Clamp(Pack(symbols[i][0], symbols[i][1], symbols[i][2], last), low, high);
       if (i >= tile.pixels) return;
       if (tile.channels == 64) {
         _mm512_storeu_si512(output + i * stride, codes);
@@ -75,7 +77,8 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[
       }
     });
   } else if constexpr (kBlocks == 2) {
-    const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(low_codes));
+    const __m512i low = _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low_codes)));
+    const __m512i high = _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high_codes)));
     const auto lanes = static_cast<__mmask32>(FirstBytes(tile.channels));
     const auto store = [&](int64_t i, __m256i codes) {
       if (i >= tile.pixels) return;
@@ -88,20 +91,21 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[
     Unrolled<(kPixels + 1) / 2>([&](auto pair) {
       constexpr int kFirst = pair * 2;
       constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
-      const __m512i codes = Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]);
-      store(kFirst, _mm256_max_epu8(low, _mm512_castsi512_si256(codes)));
-      if constexpr (kSecond != kFirst) store(kSecond, _mm256_max_epu8(low, _mm512_extracti64x4_epi64(codes, 1)));
+      const __m512i codes =
+          Clamp(Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]), low, high);
+      store(kFirst, _mm512_castsi512_si256(codes));
+      if constexpr (kSecond != kFirst) store(kSecond, _mm512_extracti64x4_epi64(codes, 1));
     });
   } else {
     const __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low_codes)));
+    const __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(high_codes)));
     Unrolled<(kPixels + 3) / 4>([&](auto four) {
       constexpr int kFirst = four * 4;
       constexpr int kLast = kPixels - 1;
       constexpr int k1 = kFirst + 1 < kLast ? kFirst + 1 : kLast;
       constexpr int k2 = kFirst + 2 < kLast ? kFirst + 2 : kLast;
       constexpr int k3 = kFirst + 3 < kLast ? kFirst + 3 : kLast;
-      const __m512i codes =
-          _mm512_max_epu8(low, Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]));
+      const __m512i codes = Clamp(Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]), low, high);
       if (stride == 16 && tile.channels == 16 && tile.pixels >= kFirst + 4) {
         _mm512_storeu_si512(output + kFirst * 16, codes);
         return;
@@ -143,10 +147,14 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
   }
   if (transform.to_float) return StoreFloats<kPixels, kBlocks>(tile, t);
   __m512i symbols[kPixels][kBlocks];
-  Unrolled<kBlocks>([&](auto b) {
-    const __m512 high = _mm512_loadu_ps(transform.high + 16 * b);
-    Unrolled<kPixels>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
-  });
+  if (transform.within_int32) {
+    Unrolled<kBlocks>([&](auto b) { Unrolled<kPixels>([&](auto i) { symbols[i][b] = _mm512_cvtps_epi32(t[i][b]); }); });
+  } else {
+    Unrolled<kBlocks>([&](auto b) {
+      const __m512 high = _mm512_loadu_ps(transform.high + 16 * b);
+      Unrolled<kPixels>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
+    });
+  }
   if (transform.shift != nullptr) {
     Unrolled<kBlocks>([&](auto b) {
       const __m512i shift = _mm512_loadu_si512(transform.shift + 16 * b);

@@ -35,6 +35,10 @@ BITSTAGE_INLINE void Unrolled(Body body) {
 // The first `count` of 64 lanes of bytes.
 BITSTAGE_INLINE __mmask64 FirstBytes(int64_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
 
+BITSTAGE_INLINE __m512i Clamp(__m512i codes, __m512i low, __m512i high) {
+  return _mm512_max_epu8(low, _mm512_min_epu8(codes, high));
+}
+
 // Sixteen codes as floats; reads 16 bytes.
 BITSTAGE_INLINE __m512 LoadCodes(const uint8_t* codes) {
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(codes))));
