@@ -40,7 +40,9 @@ class Runner {
       : tier_(tier), shape_(shape), call_(call), layout_(tier, shape) {
     const int64_t lanes = layout_.blocks * tier.block;
     transform_ = PadTransform(call.transform, shape.out_channels, DivideRoundUp(lanes, kOverread) * kOverread, scratch);
+    in_order_ = scratch.Take<int32_t>(lanes);
     acc_init_ = scratch.Take<int32_t>(lanes);
+    shift_ = scratch.Take<int32_t>(lanes);
     rows_ = scratch.Take<const uint8_t*>(layout_.groups * kRows);
     row_pixel_bytes_ = scratch.Take<int64_t>(layout_.groups * kRows);
     padding_ = scratch.Take<uint8_t>(tier.block);
@@ -51,7 +53,11 @@ class Runner {
   void Run() {
     std::memset(padding_, call_.zero_point, static_cast<size_t>(tier_.block));
     const int64_t lanes = layout_.blocks * tier_.block;
-    std::fill(std::copy_n(call_.acc_init, shape_.out_channels, acc_init_), acc_init_ + lanes, 0);
+    std::fill(std::copy_n(call_.acc_init, shape_.out_channels, in_order_), in_order_ + lanes, 0);
+    for (int64_t c = 0; c < lanes; c += tier_.block) {
+      tier_.order(in_order_ + c, acc_init_ + c);
+      if (transform_.shift != nullptr) tier_.order(transform_.shift + c, shift_ + c);
+    }
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.pair) {
       const int64_t rows = std::min(layout_.pair, call_.row_end - y);
       for (int64_t block = 0; block < layout_.blocks; ++block) {
@@ -106,6 +112,7 @@ class Runner {
         reinterpret_cast<const int8_t*>(call_.packed_weights) + (block * layout_.pair + row) * layout_.row_weights;
     call.acc_init = acc_init_ + channel;
     call.transform = From(transform_, channel);
+    call.transform.shift = transform_.shift == nullptr ? nullptr : shift_ + channel;
     call.count = count;
     call.channels = std::min(tier_.block, shape_.out_channels - channel);
     call.residual =
@@ -122,7 +129,7 @@ class Runner {
   const ConvCall& call_;
   const Layout layout_;
   PaddedTransform transform_;
-  int32_t* acc_init_;
+  int32_t *in_order_, *acc_init_, *shift_;
   const uint8_t** rows_;
   int64_t* row_pixel_bytes_;
   uint8_t* padding_;

@@ -35,8 +35,8 @@ struct ColumnRow {
   int64_t stride;    // in columns
   int64_t dilation;  // in columns
   const int8_t* weights;
-  const int32_t* acc_init;    // `block`
-  PaddedTransform transform;  // from the block's first channel on
+  const int32_t* acc_init;    // `block`, in the order of dwords
+  PaddedTransform transform;  // from the block's first channel on; its shifts in the order of dwords
   int64_t count;
   int64_t channels;  // to write
   const uint8_t* residual;
@@ -49,6 +49,7 @@ struct ColumnTier {
   int64_t block;  // channels, a multiple of 16
   // The dword, counted over all registers of a block, of a channel of the block.
   int64_t (*position)(int64_t channel);
+  void (*order)(const int32_t* channels, int32_t* dwords);  // of one block
   void (*copy)(const ColumnCopy& copy);
   void (*run)(const ColumnRow& row);
   double dot_cycles;     // of one dot product of `block` channels

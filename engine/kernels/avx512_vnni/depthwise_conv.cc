@@ -137,8 +137,8 @@ BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512
   const Ordered high(transform.high);
   Unrolled<4>([&](auto k) { symbols[k] = SymbolsOf(t[k], Floats(high, k)); });
   if (transform.shift != nullptr) {
-    const Ordered shift(transform.shift);
-    Unrolled<4>([&](auto k) { symbols[k] = _mm512_sllv_epi32(symbols[k], shift.part[k]); });
+    Unrolled<4>(
+        [&](auto k) { symbols[k] = _mm512_sllv_epi32(symbols[k], _mm512_loadu_si512(transform.shift + 16 * k)); });
   }
   const __m512i codes = _mm512_max_epu8(_mm512_loadu_si512(transform.low_codes),
                                         PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]));
@@ -150,22 +150,21 @@ template <int kWidth, int kStride, bool kPlain, bool kShift>
 __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
   const PaddedTransform& transform = row.transform;
   const __mmask64 lanes = FirstBytes(row.channels);
-  const Ordered init(row.acc_init);
   const Ordered mult(transform.mult);
   const Ordered add(transform.add);
-  const Ordered shift(kShift ? static_cast<const void*>(transform.shift) : transform.add);
   for (int64_t output = 0; output < row.count; output += kOutputs) {
     const uint8_t* columns = row.columns + output * row.stride * row.column_bytes;
     __m512i symbols[4][kOutputs];
     Unrolled<4>([&](auto k) {
       __m512i acc[kOutputs];
-      Unrolled<kOutputs>([&](auto i) { acc[i] = init.part[k]; });
+      Unrolled<kOutputs>([&](auto i) { acc[i] = _mm512_loadu_si512(row.acc_init + 16 * k); });
       Accumulate<kWidth, kStride>(row, columns, k, acc);
       Unrolled<kOutputs>([&](auto i) {
         if constexpr (kPlain) {
           symbols[k][i] =
               _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i]), Floats(mult, k), Floats(add, k)));
-          if constexpr (kShift) symbols[k][i] = _mm512_sllv_epi32(symbols[k][i], shift.part[k]);
+          if constexpr (kShift)
+            symbols[k][i] = _mm512_sllv_epi32(symbols[k][i], _mm512_loadu_si512(transform.shift + 16 * k));
         } else {
           symbols[k][i] = acc[i];
         }
@@ -205,7 +204,12 @@ void RunRow(const ColumnRow& row) {
   transform.shift == nullptr ? RunPlain<false>(row) : RunPlain<true>(row);
 }
 
-constexpr ColumnTier kTier = {kBlock, Position, CopyColumns, RunRow, 2, 10};
+void Order(const int32_t* channels, int32_t* dwords) {
+  const Ordered ordered(channels);
+  Unrolled<4>([&](auto k) { _mm512_storeu_si512(dwords + 16 * k, ordered.part[k]); });
+}
+
+constexpr ColumnTier kTier = {kBlock, Position, Order, CopyColumns, RunRow, 2, 10};
 
 }  // namespace
 
