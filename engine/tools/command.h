@@ -52,6 +52,7 @@ Command InspectCommand();
 Command PartitionCommand();
 Command QuantizeCommand();
 Command RunCommand();
+Command StudyCommand();
 
 // The version of this build, "0.1.0".
 absl::string_view ToolVersion();
