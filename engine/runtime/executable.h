@@ -24,9 +24,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/base/isa.h"
 #include "engine/base/thread_pool.h"
 #include "engine/graph/model.h"
-#include "engine/base/isa.h"
 #include "engine/tensor/tensor.h"
 
 namespace bitstage {

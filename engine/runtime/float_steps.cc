@@ -1,9 +1,11 @@
 #include "engine/runtime/float_steps.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
 
+#include "engine/base/checked_math.h"
 #include "engine/reference/float_conv.h"
 #include "engine/reference/float_ops.h"
 
@@ -11,6 +13,7 @@ namespace bitstage {
 namespace {
 
 constexpr double kFloatOpNanoseconds = 5;  // an element
+constexpr double kSumNanoseconds = 0.2;    // an element of a plain vectorized loop
 constexpr double kByteNanoseconds = 0.05;
 
 class BytesStep : public Step {
@@ -72,7 +75,44 @@ class FloatConvStep : public Step {
   Place output_;
 };
 
+class MeanStep : public Step {
+ public:
+  static constexpr int64_t kChannels = 256;  // of a row of work
+
+  MeanStep(Traits traits, const CodeLayout& layout, const Place& input, const Place& output)
+      : Step(std::move(traits)), layout_(layout), input_(input), output_(output) {}
+
+  void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte*) const override {
+    for (int64_t row = row_begin; row < row_end; ++row) {
+      const int64_t first = row * kChannels;
+      const int64_t count = std::min(kChannels, layout_.channels - first);
+      const float* pixel = frame.At<float>(input_) + first;
+      double sum[kChannels] = {};
+      for (int64_t p = 0; p < layout_.pixels(); ++p, pixel += input_.pixel_stride) {
+        for (int64_t c = 0; c < count; ++c) sum[c] += pixel[c];
+      }
+      float* output = frame.At<float>(output_) + first;
+      for (int64_t c = 0; c < count; ++c)
+        output[c] = static_cast<float>(sum[c] / static_cast<double>(layout_.pixels()));
+    }
+  }
+
+ private:
+  CodeLayout layout_;
+  Place input_, output_;
+};
+
 }  // namespace
+
+std::unique_ptr<Step> MakeMeanStep(const CodeLayout& layout, const Place& input, const Place& output) {
+  Step::Traits traits;
+  traits.kernel = "mean";
+  traits.reads = {input.slot};
+  traits.writes = {output.slot};
+  traits.rows = DivideRoundUp(layout.channels, MeanStep::kChannels);
+  traits.row_nanoseconds = static_cast<double>(layout.pixels() * MeanStep::kChannels) * kSumNanoseconds;
+  return std::make_unique<MeanStep>(std::move(traits), layout, input, output);
+}
 
 std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Place& output) {
   Step::Traits traits;

@@ -16,7 +16,9 @@ Lowering::Lowering(const kernels::KernelTable& table, Executable::Plan& plan)
       table_(table),
       plan_(plan),
       placement_(Placement::Of(graph_)),
-      float_copies_(graph_.values.size()) {}
+      float_copies_(graph_.values.size()),
+      interleaved_(graph_.values.size()),
+      planar_(graph_.values.size()) {}
 
 void Lowering::Run() {
   for (size_t i = 0; i < graph_.inputs.size(); ++i) LowerInput(i);
@@ -71,6 +73,11 @@ bool Lowering::Lower(const Node& node, const Pool& op) {
 
 bool Lowering::Lower(const Node& node, const GlobalAveragePool&) {
   const Shape& shape = ValueOf(node.inputs[0]).shape;
+  const Place& interleaved = interleaved_[static_cast<size_t>(node.inputs[0])];
+  if (interleaved.slot >= 0 && !IsCode(node.output)) {
+    Emit(node, MakeMeanStep(CodeLayout::Of(shape), interleaved, PlaceOf(node.output)));
+    return true;
+  }
   Pool whole;
   whole.kind = PoolKind::kAverage;
   whole.window.kernel = {shape[1], shape[2]};
@@ -156,8 +163,15 @@ Place Lowering::AddFloatSlot(int64_t elements) {
 }
 
 Place Lowering::FloatPlace(const Node& consumer, ValueId id) {
-  if (!IsCode(id)) return PlaceOf(id);
-  Place& copy = float_copies_[static_cast<size_t>(id)];
+  const auto index = static_cast<size_t>(id);
+  if (!IsCode(id)) {
+    if (interleaved_[index].slot >= 0 && !planar_[index]) {
+      Emit(consumer, MakePlanarStep(CodeLayout::Of(ValueOf(id).shape), interleaved_[index], PlaceOf(id)));
+      planar_[index] = true;
+    }
+    return PlaceOf(id);
+  }
+  Place& copy = float_copies_[index];
   if (copy.slot < 0) {
     copy = AddFloatSlot(ValueOf(id).shape.elements());
     Emit(consumer, MakeDequantizeStep(OperandOf(id), copy));

@@ -54,14 +54,18 @@ class Lowering {
   [[nodiscard]] Place PlaceOf(ValueId id) const { return placement_.places[static_cast<size_t>(id)]; }
   [[nodiscard]] CodeOperand OperandOf(ValueId id) const;
   Place AddFloatSlot(int64_t elements);
-  // The value's float32 in ONNX layout: its own place, or a dequantized copy, made when it is first asked for.
+  // The value's float32 in ONNX layout: its own place, filled when it is first asked for where a convolution wrote
+  // pixels, or a dequantized copy, made likewise.
   Place FloatPlace(const Node& consumer, ValueId id);
 
   const Graph& graph_;
   const kernels::KernelTable& table_;
   Executable::Plan& plan_;
   Placement placement_;
-  std::vector<Place> float_copies_;  // by ValueId
+  // By ValueId.
+  std::vector<Place> float_copies_;
+  std::vector<Place> interleaved_;  // float32 H x W x C, as convolutions write it
+  std::vector<bool> planar_;        // … and it is in the value's own place too
 };
 
 }  // namespace bitstage

@@ -1,4 +1,5 @@
 // The overloads of Lowering for nodes with weights.
+#include <algorithm>
 #include <array>
 #include <optional>
 
@@ -106,7 +107,10 @@ void Lowering::EmitConv(const Node& node, ConvLayer& layer) {
   if (is_map) layer.output = AddFloatSlot(layout.pixels() * layout.channels);
   layer.output.pixel_stride = layout.channels;
   Emit(node, MakeConvStep(table_, layer), macs);
-  if (is_map) Emit(node, MakePlanarStep(layout, layer.output, PlaceOf(node.output)));
+  if (!is_map) return;
+  interleaved_[static_cast<size_t>(node.output)] = layer.output;
+  const bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();
+  if (is_output) FloatPlace(node, node.output);
 }
 
 }  // namespace bitstage

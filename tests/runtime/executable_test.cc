@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+#include <string>
 
+#include "tests/graph/graph_builder.h"
 #include "tests/runtime/executable_testing.h"
 #include "tests/runtime/random_network.h"
 
@@ -79,6 +82,38 @@ TEST(ExecutableTest, RowsSharedAmongThreadsGiveTheOraclesBits) {
         ExpectOracle(model->graph, expected, images, 0, 2, session);
         if (HasFatalFailure()) return;
       }
+    }
+  }
+}
+
+// A classifier's last convolution writes floats pixel by pixel, and its mean reads them so; whoever else wants the map
+// gets it in the order of ONNX.
+TEST(ExecutableTest, MeansOfFloatMapsGiveTheOraclesBits) {
+  for (const bool others : {false, true}) {
+    GraphBuilder b(11);
+    const ValueId x = b.Input({5, 6, 7});
+    b.graph().value(x).grid = Grid{.zero_point = 100, .step = {0.02f}};
+    Conv conv = b.MakeConv({5, 6, 7}, 300, 3, 1, 1);
+    conv.weights = b.Codes(PatternCodes({300, 5, 3, 3}, 4, 0.02f));
+    const ValueId map = b.Add(conv, {x});
+    const ValueId mean = b.Add(GlobalAveragePool{false}, {map});
+    const auto model =
+        ModelOf(others ? b.Finish({mean, b.Add(Unary{UnaryKind::kSigmoid}, {map}), map}) : b.Finish({mean}));
+    const Tensor images = ImagesFor(model->graph, 2, 3);
+    const auto expected = ExpectedValues(model->graph, images);
+    for (const Isa isa : SupportedIsas()) {
+      SCOPED_TRACE(testing::Message() << Name(isa) << ", others " << others);
+      const auto executable = CompileOrDie(model, isa);
+      ASSERT_NE(executable, nullptr);
+      const std::vector<StepInfo>& steps = executable->steps();
+      const auto count = [&](const std::string& kernel) {
+        return std::count_if(steps.begin(), steps.end(), [&](const StepInfo& step) { return step.kernel == kernel; });
+      };
+      EXPECT_EQ(count("mean"), 1);
+      EXPECT_EQ(count("planar"), others ? 1 : 0);
+      ThreadPool pool(2);
+      Session session(executable, 2, &pool);
+      ExpectOracle(model->graph, expected, images, 0, 2, session);
     }
   }
 }
