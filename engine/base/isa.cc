@@ -45,7 +45,8 @@ CpuFeatures DetectCpu() {
   features.avx2_fma = fma && bit(ebx, 5) && (saved & kYmmState) == kYmmState;
   const bool avx512_f_dq_bw_vl = bit(ebx, 16) && bit(ebx, 17) && bit(ebx, 30) && bit(ebx, 31);
   features.avx512_vnni = features.avx2_fma && avx512_f_dq_bw_vl && bit(ecx, 11) && (saved & kZmmState) == kZmmState;
-  features.avx512_vbmi = features.avx512_vnni && bit(ecx, 1) && bit(ecx, 6);
+  const bool bmi_cd = bit(ebx, 3) && bit(ebx, 8) && bit(ebx, 28);
+  features.avx512_vbmi = features.avx512_vnni && bmi_cd && bit(ecx, 1) && bit(ecx, 6);
   return features;
 }
 #endif

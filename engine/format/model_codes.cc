@@ -1,50 +1,107 @@
 #include "engine/format/model_codes.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/checked_math.h"
+#include "engine/base/status_macros.h"
+#include "engine/codec/byte_coding.h"
 
 namespace bitstage {
 namespace {
 
 constexpr size_t kTernaryPerByte = 5;
 constexpr int kTernaryBytes = 243;  // 3^5
+constexpr size_t kMostPerGroup = 8;
 
-void AppendTernary(std::span<const int8_t> codes, std::string& bytes) {
-  for (size_t begin = 0; begin < codes.size(); begin += kTernaryPerByte) {
-    const std::span<const int8_t> group = codes.subspan(begin, std::min(kTernaryPerByte, codes.size() - begin));
-    int byte = 0;
-    for (size_t i = group.size(); i-- > 0;) byte = byte * 3 + group[i] + 1;
-    bytes.push_back(static_cast<char>(byte));
+// A group is the codes that one byte holds whole: five ternary ones as digits, else as many fields of `bits` bits as
+// fit, the first lowest. Packed codes are groups where no bit of a byte is left over; coded ones are always groups.
+size_t CodesPerGroup(Codebook codebook, int bits) {
+  return codebook == Codebook::kTernary ? kTernaryPerByte : static_cast<size_t>(8 / bits);
+}
+int GroupWidth(Codebook codebook, int bits) { return codebook == Codebook::kTernary ? 8 : 8 / bits * bits; }
+
+// A binary code c is the bit (c + 1) / 2, a ternary one the digit c + 1; others are two's complement.
+int FieldOf(Codebook codebook, int bits, int8_t code) {
+  switch (codebook) {
+    case Codebook::kBinary: return (code + 1) / 2;
+    case Codebook::kTernary: return code + 1;
+    case Codebook::kUniform: break;
   }
+  return code & ((1 << bits) - 1);
+}
+int8_t CodeOf(Codebook codebook, int bits, int field) {
+  switch (codebook) {
+    case Codebook::kBinary: return static_cast<int8_t>(2 * field - 1);
+    case Codebook::kTernary: return static_cast<int8_t>(field - 1);
+    case Codebook::kUniform: break;
+  }
+  const int sign = 1 << (bits - 1);
+  return static_cast<int8_t>((field ^ sign) - sign);
+}
+int FieldBase(Codebook codebook, int bits) { return codebook == Codebook::kTernary ? 3 : 1 << bits; }
+
+std::vector<uint8_t> Groups(const WeightCodes& weights) {
+  const size_t per_group = CodesPerGroup(weights.codebook, weights.bits);
+  const int base = FieldBase(weights.codebook, weights.bits);
+  const std::span<const int8_t> codes = weights.codes;
+  std::vector<uint8_t> groups;
+  groups.reserve(codes.size() / per_group + 1);
+  for (size_t begin = 0; begin < codes.size(); begin += per_group) {
+    int group = 0;
+    for (size_t i = std::min(begin + per_group, codes.size()); i-- > begin;) {
+      group = group * base + FieldOf(weights.codebook, weights.bits, codes[i]);
+    }
+    groups.push_back(static_cast<uint8_t>(group));
+  }
+  return groups;
 }
 
-absl::StatusOr<std::vector<int8_t>> UnpackTernary(size_t count, std::span<const std::byte> packed) {
-  std::vector<int8_t> codes;
-  codes.reserve(packed.size() * kTernaryPerByte);
-  for (size_t i = 0; i < packed.size(); ++i) {
-    int byte = std::to_integer<int>(packed[i]);
-    if (byte >= kTernaryBytes)
-      return absl::DataLossError(absl::StrCat("byte ", i, " is ", byte, ", expected below 243"));
-    for (size_t k = 0; k < kTernaryPerByte; ++k, byte /= 3) codes.push_back(static_cast<int8_t>(byte % 3 - 1));
+// DATA_LOSS for a group that no codes give and for codes behind the last one.
+absl::StatusOr<std::vector<int8_t>> Ungroup(Codebook codebook, int bits, size_t count,
+                                            std::span<const uint8_t> groups) {
+  const size_t per_group = CodesPerGroup(codebook, bits);
+  const int base = FieldBase(codebook, bits);
+  std::array<std::array<int8_t, kMostPerGroup>, 256> codes_of{};
+  for (int group = 0; group < 256; ++group) {
+    for (size_t i = 0, rest = static_cast<size_t>(group); i < per_group; ++i, rest /= static_cast<size_t>(base)) {
+      codes_of[static_cast<size_t>(group)][i] = CodeOf(codebook, bits, static_cast<int>(rest) % base);
+    }
   }
-  // An absent digit is 0, which would be the code −1.
-  if (std::any_of(codes.begin() + static_cast<ptrdiff_t>(count), codes.end(), [](int8_t c) { return c != -1; })) {
-    return absl::DataLossError(absl::StrCat("byte ", packed.size() - 1, " has digits after the last code"));
+  const int groups_end = codebook == Codebook::kTernary ? kTernaryBytes : 1 << GroupWidth(codebook, bits);
+  std::vector<int8_t> codes(groups.size() * per_group + kMostPerGroup);
+  int8_t* to = codes.data();
+  uint8_t largest = 0;
+  for (const uint8_t group : groups) {
+    largest = std::max(largest, group);
+    std::memcpy(to, codes_of[group].data(), kMostPerGroup);
+    to += per_group;
+  }
+  if (largest >= groups_end) {
+    const auto at = std::find_if(groups.begin(), groups.end(), [&](uint8_t group) { return group >= groups_end; });
+    return absl::DataLossError(
+        absl::StrCat("byte ", at - groups.begin(), " is ", int{*at}, ", expected below ", groups_end));
+  }
+  // An absent field is 0.
+  const int8_t absent = CodeOf(codebook, bits, 0);
+  if (std::any_of(codes.begin() + static_cast<ptrdiff_t>(count),
+                  codes.begin() + static_cast<ptrdiff_t>(groups.size() * per_group),
+                  [&](int8_t code) { return code != absent; })) {
+    return absl::DataLossError(absl::StrCat("byte ", groups.size() - 1, " has bits or digits after the last code"));
   }
   codes.resize(count);
   return codes;
 }
 
-// Dense codes of `bits` bits, the first in the lowest. A binary code c is the bit (c + 1) / 2.
-void AppendDense(Codebook codebook, int bits, std::span<const int8_t> codes, std::string& bytes) {
+// Fields of a width that does not divide 8, dense, across the borders of bytes.
+void AppendDense(int bits, std::span<const int8_t> codes, std::string& bytes) {
   const uint32_t mask = (1u << bits) - 1;
   uint32_t pending = 0;
   int pending_bits = 0;
   for (const int8_t code : codes) {
-    const int field = codebook == Codebook::kBinary ? (code + 1) / 2 : code;
-    pending |= (static_cast<uint32_t>(field) & mask) << pending_bits;
+    pending |= (static_cast<uint32_t>(code) & mask) << pending_bits;
     for (pending_bits += bits; pending_bits >= 8; pending_bits -= 8, pending >>= 8) {
       bytes.push_back(static_cast<char>(pending));
     }
@@ -52,8 +109,7 @@ void AppendDense(Codebook codebook, int bits, std::span<const int8_t> codes, std
   if (pending_bits > 0) bytes.push_back(static_cast<char>(pending));
 }
 
-absl::StatusOr<std::vector<int8_t>> UnpackDense(Codebook codebook, int bits, size_t count,
-                                                std::span<const std::byte> packed) {
+absl::StatusOr<std::vector<int8_t>> UnpackDense(int bits, size_t count, std::span<const std::byte> packed) {
   const uint32_t mask = (1u << bits) - 1;
   std::vector<int8_t> codes(count);
   uint32_t pending = 0;
@@ -64,17 +120,16 @@ absl::StatusOr<std::vector<int8_t>> UnpackDense(Codebook codebook, int bits, siz
       pending |= std::to_integer<uint32_t>(packed[next++]) << pending_bits;
       pending_bits += 8;
     }
-    const uint32_t field = pending & mask;
+    code = CodeOf(Codebook::kUniform, bits, static_cast<int>(pending & mask));
     pending >>= bits;
     pending_bits -= bits;
-    const uint32_t sign = 1u << (bits - 1);
-    code = codebook == Codebook::kBinary ? static_cast<int8_t>(2 * static_cast<int>(field) - 1)
-                                         : static_cast<int8_t>(static_cast<int>(field ^ sign) - static_cast<int>(sign));
   }
   if (pending != 0)
     return absl::DataLossError(absl::StrCat("byte ", packed.size() - 1, " has bits after the last code"));
   return codes;
 }
+
+bool IsPackedInGroups(Codebook codebook, int bits) { return GroupWidth(codebook, bits) == 8; }
 
 }  // namespace
 
@@ -87,14 +142,33 @@ std::optional<int64_t> PackedBytes(Codebook codebook, int bits, int64_t count) {
 }
 
 void AppendPacked(const WeightCodes& weights, std::string& bytes) {
-  if (weights.codebook == Codebook::kTernary) return AppendTernary(weights.codes, bytes);
-  AppendDense(weights.codebook, weights.bits, weights.codes, bytes);
+  if (!IsPackedInGroups(weights.codebook, weights.bits)) return AppendDense(weights.bits, weights.codes, bytes);
+  const std::vector<uint8_t> groups = Groups(weights);
+  bytes.append(groups.begin(), groups.end());
+}
+
+bool AppendCoded(const WeightCodes& weights, std::string& bytes) {
+  const auto count = static_cast<int64_t>(weights.codes.size());
+  const auto packed = static_cast<size_t>(*PackedBytes(weights.codebook, weights.bits, count));
+  const std::string coded = EncodeBytes(Groups(weights), GroupWidth(weights.codebook, weights.bits), packed);
+  bytes += coded;
+  return !coded.empty();
 }
 
 absl::StatusOr<std::vector<int8_t>> Unpack(Codebook codebook, int bits, int64_t count,
                                            std::span<const std::byte> packed) {
-  if (codebook == Codebook::kTernary) return UnpackTernary(static_cast<size_t>(count), packed);
-  return UnpackDense(codebook, bits, static_cast<size_t>(count), packed);
+  if (!IsPackedInGroups(codebook, bits)) return UnpackDense(bits, static_cast<size_t>(count), packed);
+  return Ungroup(codebook, bits, static_cast<size_t>(count),
+                 {reinterpret_cast<const uint8_t*>(packed.data()), packed.size()});
+}
+
+absl::StatusOr<std::vector<int8_t>> Decode(Codebook codebook, int bits, int64_t count,
+                                           std::span<const std::byte> coded) {
+  const auto per_group = static_cast<int64_t>(CodesPerGroup(codebook, bits));
+  BITSTAGE_ASSIGN_OR_RETURN(
+      const std::vector<uint8_t> groups,
+      DecodeBytes(coded, GroupWidth(codebook, bits), count / per_group + (count % per_group != 0 ? 1 : 0)));
+  return Ungroup(codebook, bits, static_cast<size_t>(count), groups);
 }
 
 }  // namespace bitstage

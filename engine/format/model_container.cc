@@ -104,7 +104,7 @@ absl::StatusOr<Header> ParseHeader(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-std::string BuildContainer(const ModelSections& sections) {
+std::string BuildContainer(const ModelSections& sections, uint32_t version) {
   const std::array<std::pair<SectionKind, std::span<const std::byte>>, 3> all = {
       {{SectionKind::kMeta, sections.meta},
        {SectionKind::kWeights, sections.weights},
@@ -115,7 +115,7 @@ std::string BuildContainer(const ModelSections& sections) {
 
   std::string file(size, '\0');
   std::memcpy(file.data(), kMagic.data(), kMagic.size());
-  Store<uint32_t>(file, kVersionAt, kVersion);
+  Store<uint32_t>(file, kVersionAt, version);
   Store<uint32_t>(file, kSectionCountAt, static_cast<uint32_t>(all.size()));
   Store<uint64_t>(file, kFileSizeAt, size);
   size_t entry = kHeaderSize;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -16,8 +17,8 @@ struct ModelSections {
   std::span<const std::byte> floats;
 };
 
-// The whole file.
-std::string BuildContainer(const ModelSections& sections);
+// The whole file, of the given format version.
+std::string BuildContainer(const ModelSections& sections, uint32_t version);
 
 // Views into `bytes`, whose every byte has been checked. Allocates nothing of a size that the file claims.
 // DATA_LOSS for damage, INVALID_ARGUMENT for another kind of file or a forbidden layout, UNIMPLEMENTED for a newer

@@ -58,7 +58,8 @@ absl::Status WriteModelFile(const Model& model, const std::string& path) {
   if (const absl::Status status = Validate(model.graph); !status.ok()) return Named(status, path);
   const ModelBytes sections = SerializeModel(model);
   const std::string file = BuildContainer(
-      {.meta = Bytes(sections.meta), .weights = Bytes(sections.weights), .floats = Bytes(sections.floats)});
+      {.meta = Bytes(sections.meta), .weights = Bytes(sections.weights), .floats = Bytes(sections.floats)},
+      sections.version);
   // Whatever the reader would refuse never becomes a file.
   if (const absl::Status status = ParseModelFile(Bytes(file)).status(); !status.ok()) return Named(status, path);
   return WriteAndRename(Bytes(file), path);

@@ -9,7 +9,9 @@
 namespace bitstage::model_format {
 
 inline constexpr absl::string_view kMagic = "BITSTAGE";
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;  // the newest
+inline constexpr uint32_t kFirstVersion = 1;
+inline constexpr uint32_t kCodedVersion = 2;  // the first in which weights may be Huffman-coded
 inline constexpr size_t kAlignment = 64;
 
 inline constexpr size_t kHeaderSize = 64;

@@ -1,10 +1,12 @@
 // The sections of a .bitstage file and the Model they stand for.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "engine/format/model_container.h"
+#include "engine/format/model_format.h"
 #include "engine/graph/model.h"
 
 namespace bitstage {
@@ -13,6 +15,7 @@ struct ModelBytes {
   std::string meta;
   std::string weights;
   std::string floats;
+  uint32_t version = model_format::kFirstVersion;  // the oldest whose readers understand them
 };
 
 // Requires a graph that Validate takes. Equal models give equal bytes.

@@ -86,13 +86,22 @@ absl::StatusOr<WeightCodes> ReadCodes(const pb::Codes& proto, Shape shape, Secti
 
   const std::optional<int64_t> count = codes.shape.CheckedElements();
   if (!count) return Refuse("shape ", codes.shape.ToString(), " has too many elements");
-  const std::optional<int64_t> size = PackedBytes(codes.codebook, codes.bits, *count);
-  if (!size || static_cast<uint64_t>(*size) != proto.size()) {
-    return Refuse("size is ", proto.size(), " bytes, expected ", size ? absl::StrCat(*size) : "fewer", " for ", *count,
-                  " codes of ", codes.bits, " bits");
+  if (proto.huffman()) {
+    if (proto.size() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      return Refuse("size is ", proto.size(), " bytes");
+    }
+    BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> coded,
+                              weights.Take(proto.offset(), static_cast<int64_t>(proto.size())));
+    BITSTAGE_ASSIGN_OR_RETURN(codes.codes, Decode(codes.codebook, codes.bits, *count, coded));
+  } else {
+    const std::optional<int64_t> size = PackedBytes(codes.codebook, codes.bits, *count);
+    if (!size || static_cast<uint64_t>(*size) != proto.size()) {
+      return Refuse("size is ", proto.size(), " bytes, expected ", size ? absl::StrCat(*size) : "fewer", " for ",
+                    *count, " codes of ", codes.bits, " bits");
+    }
+    BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, weights.Take(proto.offset(), size));
+    BITSTAGE_ASSIGN_OR_RETURN(codes.codes, Unpack(codes.codebook, codes.bits, *count, packed));
   }
-  BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, weights.Take(proto.offset(), size));
-  BITSTAGE_ASSIGN_OR_RETURN(codes.codes, Unpack(codes.codebook, codes.bits, *count, packed));
 
   if (proto.scale_count() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
     return Refuse("scale_count is ", proto.scale_count());

@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "engine/format/model_codes.h"
 #include "engine/format/model_enums.h"
+#include "engine/format/model_format.h"
 #include "engine/format/model_meta.h"
 #include "engine/format/model_ops.h"
 
@@ -41,7 +44,12 @@ void Write(const Constant& constant, ModelBytes& bytes, pb::Constant& proto) {
   codes.set_scale_kind(ToProto(kScaleKinds, weights.kind));
   AppendBytes(weights.alpha, *codes.mutable_alpha());
   codes.set_offset(bytes.weights.size());
-  AppendPacked(weights, bytes.weights);
+  codes.set_huffman(AppendCoded(weights, bytes.weights));
+  if (codes.huffman()) {
+    bytes.version = std::max(bytes.version, model_format::kCodedVersion);
+  } else {
+    AppendPacked(weights, bytes.weights);
+  }
   codes.set_size(bytes.weights.size() - codes.offset());
   codes.set_scale_offset(bytes.floats.size());
   codes.set_scale_count(weights.scale.size());

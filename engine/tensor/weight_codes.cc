@@ -88,12 +88,17 @@ absl::Status Validate(const WeightCodes& w) {
   for (const uint8_t a : w.alpha) {
     if (a < 1 || a * w.MaxMagnitude() > 127) return refuse("alpha ", a, " is outside 1 to ", 127 / w.MaxMagnitude());
   }
-  const int magnitude = w.MaxMagnitude();
-  for (const int8_t code : w.codes) {
-    if (std::abs(static_cast<int>(code)) > magnitude || (w.codebook == Codebook::kBinary && code == 0)) {
-      return refuse("code ", static_cast<int>(code), " is not in the ", Name(w.codebook), " codebook of ", w.bits,
-                    " bits");
-    }
+  // A pass that needs no branch a code, then one that finds the wrong code to name it.
+  const auto most = static_cast<int8_t>(w.MaxMagnitude());
+  const auto least = static_cast<int8_t>(-most);
+  const int8_t no_code = w.codebook == Codebook::kBinary ? 0 : -128;
+  const auto is_wrong = [=](int8_t code) { return (code > most) | (code < least) | (code == no_code); };
+  uint8_t any_wrong = 0;
+  for (const int8_t code : w.codes) any_wrong |= static_cast<uint8_t>(is_wrong(code));
+  if (any_wrong != 0) {
+    const int8_t code = *std::find_if(w.codes.begin(), w.codes.end(), is_wrong);
+    return refuse("code ", static_cast<int>(code), " is not in the ", Name(w.codebook), " codebook of ", w.bits,
+                  " bits");
   }
   return absl::OkStatus();
 }

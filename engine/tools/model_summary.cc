@@ -45,7 +45,9 @@ std::vector<ConstantId> ConstantsOf(const Op& op) {
 int64_t BytesAtRest(const Constant& constant) {
   if (constant.values) return static_cast<int64_t>(constant.values->bytes());
   const WeightCodes& codes = *constant.codes;
-  return PackedBytes(codes.codebook, codes.bits, static_cast<int64_t>(codes.codes.size())).value_or(0) +
+  std::string bytes;
+  if (!AppendCoded(codes, bytes)) AppendPacked(codes, bytes);
+  return static_cast<int64_t>(bytes.size()) +
          static_cast<int64_t>(codes.scale.size() * sizeof(float) + codes.alpha.size());
 }
 

@@ -66,9 +66,9 @@ class ModelHeaderTest : public ::testing::Test {
 };
 
 TEST_F(ModelHeaderTest, SaysThatANewerVersionNeedsANewerBuild) {
-  Store<uint32_t>(model_format::kVersionAt, 2);
+  Store<uint32_t>(model_format::kVersionAt, model_format::kVersion + 1);
   MendHeaderCrc();
-  ExpectRefused(absl::StatusCode::kUnimplemented, "format version 2 is newer than this build's 1");
+  ExpectRefused(absl::StatusCode::kUnimplemented, "format version 3 is newer than this build's 2");
 }
 
 TEST_F(ModelHeaderTest, RefusesAnotherKindOfFile) {

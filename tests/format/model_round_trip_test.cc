@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <random>
 
 #include "engine/format/model_codes.h"
 #include "engine/format/model_file.h"
@@ -97,6 +98,54 @@ TEST(ModelRoundTripTest, KeepsCodesOfEveryWidthCodebookAndCount) {
       }
     }
   }
+}
+
+// Codes of which most are small, as weights are.
+WeightCodes SkewedCodes(int64_t count, Codebook codebook, int bits, uint32_t seed) {
+  WeightCodes codes = RandomCodes({count, 1}, codebook, bits, ScaleKind::kLayer, seed);
+  std::minstd_rand random(seed);
+  for (int8_t& code : codes.codes) {
+    if (codebook == Codebook::kBinary) {
+      if (random() % 4 != 0) code = 1;
+    } else {
+      while (code != 0 && random() % 4 != 0) code = static_cast<int8_t>(code / 2);
+    }
+  }
+  return codes;
+}
+
+TEST(ModelRoundTripTest, KeepsHuffmanCodedCodesOfEveryWidthAndCodebook) {
+  for (const Codebook codebook : {Codebook::kBinary, Codebook::kTernary, Codebook::kUniform}) {
+    for (int bits = 2; bits <= 8; ++bits) {
+      int coded_ones = 0;
+      for (const int64_t count : {1, 5, 999, 8191, 8192, 8193, 70001}) {
+        const WeightCodes codes = SkewedCodes(count, codebook, bits, static_cast<uint32_t>(count));
+        std::string coded = "before";
+        if (!AppendCoded(codes, coded)) {
+          ASSERT_EQ(coded, "before");
+          continue;
+        }
+        ++coded_ones;
+        coded.erase(0, 6);
+        ASSERT_LT(static_cast<int64_t>(coded.size()), PackedBytes(codes.codebook, codes.bits, count));
+        const absl::StatusOr<std::vector<int8_t>> read = Decode(codes.codebook, codes.bits, count, BytesOf(coded));
+        ASSERT_TRUE(read.ok()) << read.status();
+        ASSERT_EQ(*read, codes.codes) << Name(codebook) << " " << bits << " " << count;
+      }
+      EXPECT_GE(coded_ones, 3) << Name(codebook) << " " << bits;
+    }
+  }
+}
+
+TEST(ModelRoundTripTest, FilesHoldCodedWeightsWhereThatIsShorter) {
+  Model model = TinyModel();
+  EXPECT_EQ(SerializeModel(model).version, 1u);
+  WeightCodes& weights = *model.graph.constants[0].codes;
+  weights = SkewedCodes(64 * 1024, Codebook::kUniform, 8, 1);
+  const std::string packed(weights.codes.begin(), weights.codes.end());
+  const ModelBytes sections = SerializeModel(model);
+  EXPECT_EQ(sections.version, 2u);
+  EXPECT_LT(sections.weights.size(), packed.size() * 15 / 16);
 }
 
 TEST(ModelRoundTripTest, KeepsModelsWithEverything) {

@@ -213,7 +213,8 @@ Model ModelWithEverything(uint32_t seed) {
 
 std::string FileOf(const ModelBytes& sections) {
   return BuildContainer(
-      {.meta = BytesOf(sections.meta), .weights = BytesOf(sections.weights), .floats = BytesOf(sections.floats)});
+      {.meta = BytesOf(sections.meta), .weights = BytesOf(sections.weights), .floats = BytesOf(sections.floats)},
+      sections.version);
 }
 
 std::string FileOf(const Model& model) { return FileOf(SerializeModel(model)); }
