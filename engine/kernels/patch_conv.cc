@@ -12,6 +12,9 @@ constexpr int64_t kOverread = 64;          // as params.h allows
 constexpr int64_t kChunkBytes = 16 << 10;  // patches or padded rows beside the weights in the L1 cache
 constexpr int64_t kMinChunkPixels = 48;
 constexpr int64_t kMaxTilePixels = 16;
+// Shares of useful work from which on padded rows beat copied patches.
+constexpr double kMinUse = 0.75;
+constexpr double kMinRowUse = 0.9;
 
 enum class PatchSource : uint8_t {
   kInPlace,  // every output pixel reads the one input pixel of its own position
@@ -41,9 +44,11 @@ struct Layout {
     even = Use(shape.out_width, tier.even[first_blocks - 1].pixels) >
            Use(shape.out_width, tier.wide[first_blocks - 1].pixels);
     const double row_use = Use(shape.out_width, (even ? tier.even : tier.wide)[first_blocks - 1].pixels);
-    source = points && inside                                                                ? PatchSource::kInPlace
-             : !points && shape.dilation_width == 1 && row_bytes % 4 == 0 && row_use >= 0.95 ? PatchSource::kRows
-                                                                                             : PatchSource::kCopied;
+    // Rows whose bytes are no whole steps cost dot products, but less than copies of patches.
+    const bool dense_rows = shape.dilation_width == 1 && Use(row_bytes, 4) >= kMinUse && row_use >= kMinRowUse;
+    source = points && inside        ? PatchSource::kInPlace
+             : !points && dense_rows ? PatchSource::kRows
+                                     : PatchSource::kCopied;
     if (source != PatchSource::kRows) even = false;
     segments = source == PatchSource::kRows ? shape.kernel_height : 1;
     segment_weights = source == PatchSource::kRows ? row_bytes : row_bytes * shape.kernel_height;
