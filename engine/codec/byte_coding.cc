@@ -105,8 +105,9 @@ std::string EncodeBytes(std::span<const uint8_t> symbols, int width, size_t pack
   std::vector<uint8_t> stream(stream_bytes + kSlack);
   codec::BitSink sink = {stream.data(), 0, 0};
   uint32_t lane_bits[codec::kMaxLanes];
-  codec::ChosenKernels().encode_plain(compiled.view(), padded.data(), lanes.rows, lanes.lane_rows,
-                                      stream.data() + stream_bytes, &sink, lane_bits);
+  const codec::CellKernels& kernels = *codec::ChosenKernels().value_or(codec::SupportedKernels().back());
+  kernels.encode_plain(compiled.view(), padded.data(), lanes.rows, lanes.lane_rows, stream.data() + stream_bytes, &sink,
+                       lane_bits);
   if (sink.count > 0) *sink.at = static_cast<uint8_t>(sink.bits);
   for (int64_t lane = 0; lane < lanes.count; ++lane) Append(bytes, lane_bits[lane]);
   bytes.append(reinterpret_cast<const char*>(stream.data()), stream_bytes);

@@ -1,5 +1,9 @@
 #include "engine/codec/kernel_choice.h"
 
+#include <algorithm>
+
+#include "engine/base/isa.h"
+
 #if defined(__x86_64__)
 #include "engine/codec/avx512_vbmi/kernels.h"
 #endif
@@ -12,9 +16,11 @@ namespace avx512_vbmi {
 const CellKernels& Fallback() { return ReferenceKernels(); }
 
 }  // namespace avx512_vbmi
+#endif
 
 namespace {
 
+#if defined(__x86_64__)
 const CellKernels& Avx512VbmiKernels() {
   static const CellKernels kKernels = {.name = "avx512_vbmi",
                                        .off_grid = avx512_vbmi::OffGrid,
@@ -25,10 +31,9 @@ const CellKernels& Avx512VbmiKernels() {
                                        .decode_contexts = avx512_vbmi::Fallback().decode_contexts};
   return kKernels;
 }
-
-}  // namespace
 #endif
 
+// Those of the tier; where a CPU of the tier lacks what they need, those of the tier below.
 const CellKernels& KernelsFor(Isa isa) {
 #if defined(__x86_64__)
   if (isa >= Isa::kAvx512Vnni && HasAvx512Vbmi()) return Avx512VbmiKernels();
@@ -36,9 +41,27 @@ const CellKernels& KernelsFor(Isa isa) {
   return ReferenceKernels();
 }
 
-const CellKernels& ChosenKernels() {
-  static const CellKernels& kernels = KernelsFor(ChooseIsa().value_or(SupportedIsas().back()));
+}  // namespace
+
+const std::vector<const CellKernels*>& SupportedKernels() {
+  static const auto& kernels = *new std::vector<const CellKernels*>([] {
+    std::vector<const CellKernels*> all = {&ReferenceKernels()};
+    for (const Isa isa : SupportedIsas()) {
+      const CellKernels* const of_isa = &KernelsFor(isa);
+      if (std::find(all.begin(), all.end(), of_isa) == all.end()) all.push_back(of_isa);
+    }
+    return all;
+  }());
   return kernels;
+}
+
+absl::StatusOr<const CellKernels*> ChosenKernels() {
+  static const auto& chosen = *new absl::StatusOr<const CellKernels*>([]() -> absl::StatusOr<const CellKernels*> {
+    const absl::StatusOr<Isa> isa = ChooseIsa();
+    if (!isa.ok()) return isa.status();
+    return &KernelsFor(*isa);
+  }());
+  return chosen;
 }
 
 }  // namespace bitstage::codec

@@ -1,16 +1,17 @@
-// Which CellKernels run: the choice among instruction-set tiers.
+// Which set of kernels this process uses.
 #pragma once
 
-#include "engine/base/isa.h"
+#include <vector>
+
+#include "absl/status/statusor.h"
 #include "engine/codec/cell_kernels.h"
 
 namespace bitstage::codec {
 
-// The kernels of a tier that this CPU has (SupportedIsas). kReference: one cell at a time.
-const CellKernels& KernelsFor(Isa isa);
+// Every set that this CPU can run, rising in speed; the reference is the first.
+const std::vector<const CellKernels*>& SupportedKernels();
 
-// Those of ChooseIsa() when first called; of the best tier where BITSTAGE_ISA names none that this CPU has (whoever
-// runs programs refuses that earlier).
-const CellKernels& ChosenKernels();
+// The fastest of the tier that BITSTAGE_ISA names, or of all; read once. INVALID_ARGUMENT as ChooseIsa.
+absl::StatusOr<const CellKernels*> ChosenKernels();
 
 }  // namespace bitstage::codec
