@@ -8,6 +8,10 @@ namespace {
 
 constexpr int64_t kLanes = 16;
 
+__m512i MaxOfThree(const uint8_t* a, const uint8_t* b, const uint8_t* c) {
+  return _mm512_max_epu8(_mm512_max_epu8(_mm512_loadu_si512(a), _mm512_loadu_si512(b)), _mm512_loadu_si512(c));
+}
+
 // The largest codes of 64 channels.
 __m512i MaxOf(const PoolWindow& window, int64_t c) {
   __m512i max = _mm512_setzero_si512();
@@ -18,6 +22,46 @@ __m512i MaxOf(const PoolWindow& window, int64_t c) {
     }
   }
   return max;
+}
+
+int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+void Store(__m512i codes, int64_t channels, uint8_t* output) {
+  if (channels >= 64) {
+    _mm512_storeu_si512(output, codes);
+  } else {
+    _mm512_mask_storeu_epi8(output, (1ull << channels) - 1, codes);
+  }
+}
+
+void MaxOfPixel(const PoolCall& call, int64_t y, int64_t x) {
+  const PoolWindow window = WindowAt(call, y, x);
+  uint8_t* output = call.output + (y * call.out_width + x) * call.output_pixel_stride;
+  for (int64_t c = 0; c < call.channels; c += 64) Store(MaxOf(window, c), call.channels - c, output + c);
+}
+
+// `count` outputs from `pixel` on, of windows like `first`.
+void MaxOfRow(const PoolCall& call, const PoolWindow& first, int64_t pixel, int64_t count) {
+  for (int64_t c = 0; c < call.channels; c += 64) {
+    PoolWindow window = first;
+    uint8_t* output = call.output + pixel * call.output_pixel_stride + c;
+    for (int64_t i = 0; i < count; ++i, output += call.output_pixel_stride) {
+      __m512i max;
+      if (window.rows == 3 && window.columns == 3) {
+        const uint8_t* row0 = window.first + c;
+        const uint8_t* row1 = row0 + window.row_bytes;
+        const uint8_t* row2 = row1 + window.row_bytes;
+        const int64_t column = window.column_bytes;
+        max = _mm512_max_epu8(
+            _mm512_max_epu8(MaxOfThree(row0, row1, row2), MaxOfThree(row0 + column, row1 + column, row2 + column)),
+            MaxOfThree(row0 + 2 * column, row1 + 2 * column, row2 + 2 * column));
+      } else {
+        max = MaxOf(window, c);
+      }
+      Store(max, call.channels - c, output);
+      window.first += call.stride_width * call.input_pixel_stride;
+    }
+  }
 }
 
 // The sum of the codes of 16 channels.
@@ -36,19 +80,20 @@ __m512i SumOf(const PoolWindow& window, int64_t c) {
 }  // namespace
 
 void MaxPool(const PoolCall& call) {
+  // The outputs whose windows lie between the left and the right edge: all have the same shape.
+  const int64_t reach = (call.kernel_width - 1) * call.dilation_width;
+  const int64_t room = call.in_width - 1 - reach + call.pad_left;
+  const int64_t first = DivideUp(call.pad_left, call.stride_width);
+  const int64_t last = room < 0 ? 0 : room / call.stride_width + 1;
   for (int64_t y = call.row_begin; y < call.row_end; ++y) {
-    for (int64_t x = 0; x < call.out_width; ++x) {
-      const PoolWindow window = WindowAt(call, y, x);
-      uint8_t* output = call.output + (y * call.out_width + x) * call.output_pixel_stride;
-      for (int64_t c = 0; c < call.channels; c += 64) {
-        const __m512i max = MaxOf(window, c);
-        if (call.channels - c >= 64) {
-          _mm512_storeu_si512(output + c, max);
-        } else {
-          _mm512_mask_storeu_epi8(output + c, (1ull << (call.channels - c)) - 1, max);
-        }
-      }
+    int64_t x = 0;
+    for (; x < call.out_width && x < first; ++x) MaxOfPixel(call, y, x);
+    if (x < last && x < call.out_width) {
+      const int64_t end = last < call.out_width ? last : call.out_width;
+      MaxOfRow(call, WindowAt(call, y, x), y * call.out_width + x, end - x);
+      x = end;
     }
+    for (; x < call.out_width; ++x) MaxOfPixel(call, y, x);
   }
 }
 
