@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/kernels/kernel_table.h"
@@ -47,6 +48,42 @@ TEST_P(ConvTest, EveryCountOfChannelsEqualsTheReference) {
     ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, dense)));
     const ConvShape depthwise = {3, 4, channels, 3, 4, channels, channels, 3, 3, 1, 1, 1, 1, 1, 1};
     ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, depthwise)));
+  }
+}
+
+// 3 x 3, stride 1, at the bounds where a Winograd convolution is exact.
+TEST_P(ConvTest, LowBitThreeByThreeLayersEqualTheReference) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    Random random(seed);
+    ConvShape shape = {1, 1, 1, 1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+    shape.in_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
+    shape.out_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
+    shape.pad_top = random.Int(0, 3);
+    shape.pad_left = random.Int(0, 3);
+    shape.in_height = random.Int(1, random.OneIn(4) ? 60 : 9);
+    shape.in_width = random.Int(1, random.OneIn(4) ? 60 : 17);
+    shape.out_width = std::max<int64_t>(1, shape.in_width + shape.pad_left + random.Int(0, 3) - 2);
+    const int64_t row_macs = shape.out_width * shape.out_channels * shape.in_channels * 9;
+    shape.out_height = std::clamp<int64_t>(shape.in_height + shape.pad_top + random.Int(0, 3) - 2, 1,
+                                           std::max<int64_t>(1, 6'000'000 / row_macs));
+    ConvCase::Bounds bounds;
+    bounds.max_code = random.OneOf<int>({63, 63, 15, 1});
+    bounds.max_weight = random.OneOf<int>({14, 14, 7, 3, 1});
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape, bounds))) << "seed " << seed;
+  }
+}
+
+// Weights of few values at every kernel position take two or four bits.
+TEST_P(ConvTest, LayersOfFewWeightValuesEqualTheReference) {
+  for (uint32_t seed = 0; seed < 200; ++seed) {
+    Random random(seed);
+    ConvShape shape = RandomShape(random);
+    if (random.OneIn(2)) shape.groups = 1;
+    ConvCase::Bounds bounds;
+    bounds.max_code = random.OneOf<int>({255, 63, 15});
+    bounds.max_weight = random.OneOf<int>({127, 14, 7});
+    bounds.weight_values = random.OneOf<int>({2, 3, 4, 5, 16});
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape, bounds))) << "seed " << seed;
   }
 }
 

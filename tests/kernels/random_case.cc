@@ -135,10 +135,15 @@ ConvShape RandomShape(Random& random) {
 }
 
 ConvCase ConvCase::Make(Random& random, const ConvShape& shape) {
+  const int max_code = random.OneOf<int>({255, 255, 127, 63, 15, 7, 3, 1});
+  return Make(random, shape, {.max_code = max_code, .max_weight = random.OneOf<int>({127, 127, 64, 15, 7, 1})});
+}
+
+ConvCase ConvCase::Make(Random& random, const ConvShape& shape, const Bounds& bounds) {
   ConvCase result;
   result.shape = shape;
-  result.max_code = random.OneOf<int>({255, 255, 127, 63, 15, 7, 3, 1});
-  result.max_weight = random.OneOf<int>({127, 127, 64, 15, 7, 1});
+  result.max_code = bounds.max_code;
+  result.max_weight = bounds.max_weight;
   result.zero_point = static_cast<uint8_t>(random.OneIn(2) ? 0 : random.Int(0, result.max_code));
   result.to_float = random.OneIn(5);
   result.prepared = random.OneIn(2);
@@ -157,16 +162,24 @@ ConvCase ConvCase::Make(Random& random, const ConvShape& shape) {
     }
   }
 
-  const int64_t per_output = shape.group_in() * shape.kernel_height * shape.kernel_width;
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  const int64_t per_output = shape.group_in() * taps;
+  std::vector<int64_t> allowed;  // [tap][value]
+  for (int64_t i = 0; i < taps * bounds.weight_values; ++i) {
+    allowed.push_back(random.Int(-bounds.max_weight, bounds.max_weight));
+  }
   for (int64_t o = 0; o < shape.out_channels; ++o) {
     int32_t sum = 0;
     for (int64_t i = 0; i < per_output; ++i) {
       const int64_t weight = extreme ? (random.OneIn(2) ? result.max_weight : -result.max_weight)
                                      : random.Int(-result.max_weight, result.max_weight);
       // Some outputs have weights of one sign: the largest accumulators.
-      const int64_t value = extreme && o % 3 == 0   ? std::abs(weight)
-                            : extreme && o % 3 == 1 ? -std::abs(weight)
-                                                    : weight;
+      const int64_t value =
+          extreme && o % 3 == 0   ? std::abs(weight)
+          : extreme && o % 3 == 1 ? -std::abs(weight)
+          : bounds.weight_values != 0
+              ? allowed[static_cast<size_t>(i % taps * bounds.weight_values + random.Int(0, bounds.weight_values - 1))]
+              : weight;
       result.weights.push_back(static_cast<int8_t>(value));
       sum += static_cast<int32_t>(value);
     }

@@ -62,8 +62,15 @@ struct ConvCase {
   std::vector<uint8_t> residual;
   TransformArrays transform;
 
+  struct Bounds {
+    int max_code;
+    int max_weight;
+    int weight_values = 0;  // different ones at a kernel position; 0: any count
+  };
+
   // Fills everything behind a shape.
   static ConvCase Make(Random& random, const ConvShape& shape);
+  static ConvCase Make(Random& random, const ConvShape& shape, const Bounds& bounds);
   [[nodiscard]] std::string Describe() const;
   // The output buffer after `kernel` ran on it.
   [[nodiscard]] std::vector<uint8_t> Run(const ConvKernel& kernel) const;

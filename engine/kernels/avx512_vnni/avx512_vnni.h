@@ -10,6 +10,7 @@ extern const ConvKernel kDirect;
 extern const ConvKernel kDepthwise;
 extern const ConvKernel kPatch;
 extern const ConvKernel kGemv;
+extern const ConvKernel kWinograd;
 
 void Transform(const OutputTile& tile);
 void Add(const AddCall& call);

@@ -25,6 +25,24 @@ BITSTAGE_INLINE __m512i BroadcastFour(const uint8_t* codes) {
   return _mm512_set1_epi32(four);
 }
 
+// The same two, never moved past each other: for tiles that fill all registers, where a broadcast that comes early
+// spills. Their operands are addresses alone: g++ 12 would keep a copy of the accumulators in memory for an operand that
+// is memory, in case the two are the same.
+BITSTAGE_INLINE __m512i BroadcastFourInOrder(const uint8_t* codes, int64_t offset) {
+  __m512i four;
+  __asm__ volatile("vpbroadcastd (%1,%2), %0" : "=v"(four) : "r"(codes), "r"(offset));
+  return four;
+}
+BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, __m512i weights) {
+  __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(weights));
+  return acc;
+}
+template <int kOffset>
+BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, const int8_t* weights) {
+  __asm__ volatile("vpdpbusd %c3(%2), %1, %0" : "+v"(acc) : "v"(codes), "r"(weights), "i"(kOffset));
+  return acc;
+}
+
 // body(0), body(1), … with constants, so that arrays of registers are never indexed by a variable.
 template <int kCount, typename Body>
 BITSTAGE_INLINE void Unrolled(Body body) {
