@@ -1,7 +1,6 @@
 // The output transform and Add: from numbers to clamped floats to codes, 8 channels at a time.
-#include <immintrin.h>
-
 #include "engine/kernels/avx2/avx2.h"
+#include "engine/kernels/avx2/registers.h"
 
 namespace bitstage::kernels::avx2 {
 namespace {
@@ -21,10 +20,6 @@ __attribute__((always_inline)) inline Lanes LanesOf(int64_t channels) {
 // Inputs may be read past their last channel (params.h).
 __attribute__((always_inline)) inline __m256i LoadBytes(const uint8_t* bytes) {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(bytes)));
-}
-
-__attribute__((always_inline)) inline __m256 LoadCodes(const uint8_t* codes) {
-  return _mm256_cvtepi32_ps(LoadBytes(codes));
 }
 
 // What turns a float into a code, for 8 channels.
@@ -75,18 +70,14 @@ void TransformSixteen(const OutputTile& tile, int64_t c) {
   const __m256 mult[2] = {_mm256_loadu_ps(transform.mult + c), _mm256_loadu_ps(transform.mult + c + 8)};
   const __m256 add[2] = {_mm256_loadu_ps(transform.add + c), _mm256_loadu_ps(transform.add + c + 8)};
   const __m256 high[2] = {_mm256_loadu_ps(transform.high + c), _mm256_loadu_ps(transform.high + c + 8)};
-  // The low words of both halves' symbols, in order.
-  const auto pack = [](__m256i a, __m256i b) __attribute__((always_inline)) {
-    return _mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
-  };
-  const __m256i low = pack(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_loadu_ps(transform.low + c), high[0])),
-                           _mm256_cvtps_epi32(_mm256_min_ps(_mm256_loadu_ps(transform.low + c + 8), high[1])));
+  const __m256i low = PackWords(_mm256_cvtps_epi32(_mm256_min_ps(_mm256_loadu_ps(transform.low + c), high[0])),
+                                _mm256_cvtps_epi32(_mm256_min_ps(_mm256_loadu_ps(transform.low + c + 8), high[1])));
   __m256i factor = _mm256_set1_epi16(1);  // 2^shift
   __m256 residual_mult[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
   if (transform.shift != nullptr) {
     const __m256i one = _mm256_set1_epi32(1);
-    factor = pack(_mm256_sllv_epi32(one, LoadBytes(transform.shift + c)),
-                  _mm256_sllv_epi32(one, LoadBytes(transform.shift + c + 8)));
+    factor = PackWords(_mm256_sllv_epi32(one, LoadBytes(transform.shift + c)),
+                       _mm256_sllv_epi32(one, LoadBytes(transform.shift + c + 8)));
   }
   if (tile.residual != nullptr) {
     residual_mult[0] = _mm256_loadu_ps(transform.residual_mult + c);
@@ -105,10 +96,9 @@ void TransformSixteen(const OutputTile& tile, int64_t c) {
       residual += tile.residual_pixel_stride;
     }
     __m256i symbols =
-        pack(_mm256_cvtps_epi32(_mm256_min_ps(a, high[0])), _mm256_cvtps_epi32(_mm256_min_ps(b, high[1])));
+        PackWords(_mm256_cvtps_epi32(_mm256_min_ps(a, high[0])), _mm256_cvtps_epi32(_mm256_min_ps(b, high[1])));
     symbols = _mm256_mullo_epi16(_mm256_max_epi16(symbols, low), factor);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(output),
-                     _mm_packus_epi16(_mm256_castsi256_si128(symbols), _mm256_extracti128_si256(symbols, 1)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(output), PackBytes(symbols));
   }
 }
 

@@ -1,76 +1,10 @@
 #include "engine/kernels/panel_conv.h"
 
-#include <immintrin.h>
-
 #include "engine/kernels/avx2/avx2.h"
+#include "engine/kernels/avx2/registers.h"
 
 namespace bitstage::kernels::avx2 {
 namespace {
-
-#define BITSTAGE_INLINE __attribute__((always_inline)) inline
-
-BITSTAGE_INLINE __m256i Load(const void* at) { return _mm256_loadu_si256(static_cast<const __m256i*>(at)); }
-BITSTAGE_INLINE void Store(void* at, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(at), v); }
-
-BITSTAGE_INLINE __m256i BroadcastStep(const std::byte* codes) {
-  int32_t step;
-  __builtin_memcpy(&step, codes, sizeof(step));
-  return _mm256_set1_epi32(step);
-}
-
-// How a step of codes meets a step of weights, and what the sums are meanwhile. g++ 12 spills accumulators that go
-// through the intrinsics.
-
-// Four products a lane of bytes; sums of two in 16 bits, for as many steps as they surely fit there.
-struct Pairs {
-  static constexpr bool kFlushes = true;
-
-  BITSTAGE_INLINE static __m256i Start(const int32_t*) { return _mm256_setzero_si256(); }
-  BITSTAGE_INLINE static __m256i Add(__m256i sum, __m256i codes, __m256i weights) {
-    __m256i products;
-    __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(codes), "x"(weights));
-    return sum;
-  }
-  BITSTAGE_INLINE static __m256i Total(__m256i sum, const int32_t* before) {
-    return _mm256_add_epi32(Load(before), _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
-  }
-};
-
-// Two products a lane of 16-bit numbers, any codes and weights.
-struct Words {
-  static constexpr bool kFlushes = false;
-
-  BITSTAGE_INLINE static __m256i Start(const int32_t* acc_init) { return Load(acc_init); }
-  BITSTAGE_INLINE static __m256i Add(__m256i sum, __m256i codes, __m256i weights) {
-    __m256i products;
-    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(codes), "x"(weights));
-    return sum;
-  }
-  BITSTAGE_INLINE static __m256i Total(__m256i sum, const int32_t*) { return sum; }
-};
-
-template <typename Form, int kPixels, int kBlocks>
-struct Sums {
-  __m256i sum[kPixels][kBlocks];
-
-  BITSTAGE_INLINE void Start(const int32_t* acc_init) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 4
-      for (int b = 0; b < kBlocks; ++b) sum[i][b] = Form::Start(acc_init + b * 8);
-    }
-  }
-  // Numbers of `before` begin anew every `stride`.
-  BITSTAGE_INLINE void Finish(const int32_t* before, int64_t stride, int32_t* acc) const {
-#pragma GCC unroll 16
-    for (int i = 0; i < kPixels; ++i) {
-#pragma GCC unroll 4
-      for (int b = 0; b < kBlocks; ++b) {
-        Store(acc + (i * kBlocks + b) * 8, Form::Total(sum[i][b], before + i * stride + b * 8));
-      }
-    }
-  }
-};
 
 template <typename Form, int kPixels, int kBlocks>
 void MicroKernel(const PanelTile& tile) {
@@ -89,7 +23,7 @@ void MicroKernel(const PanelTile& tile) {
       int64_t end = tile.steps;
       if constexpr (Form::kFlushes) {
         if (room == 0) {
-          sums.Finish(before, before_stride, tile.acc);
+          sums.Finish(before, before_stride, tile.acc, kBlocks * 8);
           sums.Start(nullptr);
           before = tile.acc;
           before_stride = kBlocks * 8;
@@ -104,16 +38,12 @@ void MicroKernel(const PanelTile& tile) {
         for (int b = 0; b < kBlocks; ++b) w[b] = Load(weights + b * 32);
         weights += kBlocks * 32;
 #pragma GCC unroll 16
-        for (int i = 0; i < kPixels; ++i) {
-          const __m256i codes = BroadcastStep(pixel[i] + byte);
-#pragma GCC unroll 4
-          for (int b = 0; b < kBlocks; ++b) sums.sum[i][b] = Form::Add(sums.sum[i][b], codes, w[b]);
-        }
+        for (int i = 0; i < kPixels; ++i) sums.AddStep(w, i, BroadcastStep(pixel[i] + byte));
       }
       step = end;
     }
   }
-  sums.Finish(before, before_stride, tile.acc);
+  sums.Finish(before, before_stride, tile.acc, kBlocks * 8);
 }
 
 void WidenCodes(const uint8_t* codes, int64_t count, std::byte* wide) {

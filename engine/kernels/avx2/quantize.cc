@@ -1,6 +1,5 @@
-#include <immintrin.h>
-
 #include "engine/kernels/avx2/avx2.h"
+#include "engine/kernels/avx2/registers.h"
 #include "engine/kernels/reference/reference.h"
 
 namespace bitstage::kernels::avx2 {
@@ -13,13 +12,13 @@ struct Channel {
   __m128i shift;
 };
 
-__attribute__((always_inline)) inline Channel Load(const QuantizeChannel& channel) {
+BITSTAGE_INLINE Channel Load(const QuantizeChannel& channel) {
   return {_mm256_set1_ps(channel.step), _mm256_set1_ps(channel.zero_point),
           _mm256_set1_ps(1.0f / static_cast<float>(1 << channel.shift)), _mm256_set1_ps(channel.top),
           _mm_cvtsi32_si128(channel.shift)};
 }
 
-__attribute__((always_inline)) inline __m256i CodesOfEight(const Channel& channel, const float* input) {
+BITSTAGE_INLINE __m256i CodesOfEight(const Channel& channel, const float* input) {
   const __m256 x = _mm256_loadu_ps(input);
   const __m256 number = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
   const __m256 t = _mm256_mul_ps(_mm256_add_ps(_mm256_div_ps(number, channel.step), channel.zero_point), channel.unit);
@@ -28,14 +27,12 @@ __attribute__((always_inline)) inline __m256i CodesOfEight(const Channel& channe
 }
 
 // Of 16 pixels of one channel.
-__attribute__((always_inline)) inline __m128i CodesOf(const Channel& channel, const float* input) {
-  const __m256i words = _mm256_packs_epi32(CodesOfEight(channel, input), CodesOfEight(channel, input + 8));
-  const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
-  return _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+BITSTAGE_INLINE __m128i CodesOf(const Channel& channel, const float* input) {
+  return PackBytes(PackWords(CodesOfEight(channel, input), CodesOfEight(channel, input + 8)));
 }
 
 // 16 pixels of three channels without gaps: three pieces of 16 bytes.
-__attribute__((always_inline)) inline void StoreThree(__m128i r, __m128i g, __m128i b, uint8_t* output) {
+BITSTAGE_INLINE void StoreThree(__m128i r, __m128i g, __m128i b, uint8_t* output) {
   alignas(16) static constexpr int8_t kShuffles[9][16] = {
       {0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1, 5},
       {-1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1},
