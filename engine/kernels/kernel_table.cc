@@ -23,6 +23,8 @@ constexpr const ConvKernel* kAvx2Convs[] = {
     &avx2::kDepthwise,
     &avx2::kDepthwiseBytes,
     &avx2::kGemv,
+    &avx2::kWinograd,
+    &avx2::kWinogradWords,
     &avx2::kPairs,
     &avx2::kWords,
     &avx2::kDirectBytes,

@@ -13,8 +13,7 @@ namespace {
 
 constexpr int kMaxCode = 63;
 constexpr int kMaxWeight = 14;
-constexpr int64_t kMaxChannels = 8192;     // 4 · 63 · 14 · 9 · 8192 < 2^31
-constexpr int64_t kOffset = 128;           // of transformed codes, but for position (1, 1)
+constexpr int64_t kStepBytes = 4;
 constexpr int64_t kBandBytes = 400 << 10;  // transformed codes, beside a panel in the L2 cache
 constexpr int64_t kTaps = 9;
 constexpr int64_t kOverread = 64;
@@ -30,13 +29,14 @@ struct Layout {
   Layout(const WinogradTier& tier, const ConvShape& shape)
       : blocks(DivideRoundUp(shape.out_channels, tier.lanes)),
         lanes(blocks * tier.lanes),
-        steps(DivideRoundUp(shape.in_channels, 4)),
+        vectors(DivideRoundUp(shape.in_channels, 4)),
+        steps(vectors * tier.code_bytes),
         tile_rows(DivideRoundUp(shape.out_height, 2)),
         tile_columns(DivideRoundUp(shape.out_width, 2)),
-        tile_bytes(steps * 4),
+        tile_bytes(steps * kStepBytes),
         group_tiles(tier.max_tiles[std::min<int64_t>(blocks, kWinogradBlocks) - 1]),
         plane_bytes(RoundUp(group_tiles * tile_bytes + kOverread, kOverread)),
-        panel_plane_bytes(std::min<int64_t>(blocks, kWinogradBlocks) * steps * tier.lanes * 4 + kOverread) {
+        panel_plane_bytes(std::min<int64_t>(blocks, kWinogradBlocks) * steps * tier.lanes * kStepBytes + kOverread) {
     const int64_t row_bytes = tile_columns * kWinogradPositions * tile_bytes;
     const int64_t bands = DivideRoundUp(tile_rows, std::max<int64_t>(1, kBandBytes / row_bytes));
     band_tile_rows = DivideRoundUp(tile_rows, bands);
@@ -44,7 +44,8 @@ struct Layout {
 
   int64_t blocks;
   int64_t lanes;
-  int64_t steps;
+  int64_t vectors;  // of packed weights: four input channels
+  int64_t steps;    // of four bytes
   int64_t tile_rows, tile_columns;
   int64_t tile_bytes;   // of one position's codes
   int64_t group_tiles;  // most tiles whose products are summed at a time
@@ -72,7 +73,7 @@ size_t CorrectionBytes(const Layout& layout) {
   return static_cast<size_t>(RoundUp(kPixels * layout.lanes * static_cast<int64_t>(sizeof(int32_t)), kOverread));
 }
 
-// What the offset adds to each of a tile's four outputs (times 4), negated: [pixel][lanes].
+// What an offset of 1 adds to each of a tile's four outputs (times 4): [pixel][lanes].
 void WriteCorrections(const Layout& layout, const ConvShape& shape, const int8_t* weights, int32_t* corrections) {
   for (int64_t o = 0; o < shape.out_channels; ++o) {
     int64_t sum[kTaps] = {};  // over the input channels
@@ -92,7 +93,7 @@ void WriteCorrections(const Layout& layout, const ConvShape& shape, const int8_t
       }
     }
     for (int pixel = 0; pixel < kPixels; ++pixel) {
-      corrections[pixel * layout.lanes + o] = static_cast<int32_t>(-kOffset * added[pixel]);
+      corrections[pixel * layout.lanes + o] = static_cast<int32_t>(added[pixel]);
     }
   }
 }
@@ -140,12 +141,16 @@ class Runner {
 
  private:
   void FillStart() {
+    const uint32_t offset = tier_.offset(call_.max_code);
     const auto* corrections = reinterpret_cast<const int32_t*>(call_.packed_weights);
     for (int pixel = 0; pixel < kPixels; ++pixel) {
       int32_t* start = start_ + pixel * layout_.lanes;
       std::fill(start, start + layout_.lanes, 0);
       for (int64_t o = 0; o < shape_.out_channels; ++o) {
-        start[o] = kStartSign[pixel] * (4 * call_.acc_init[o] + corrections[pixel * layout_.lanes + o]);
+        // Modulo 2^32, as all sums on the way to accumulators that fit.
+        const uint32_t sum = 4 * static_cast<uint32_t>(call_.acc_init[o]) -
+                             offset * static_cast<uint32_t>(corrections[pixel * layout_.lanes + o]);
+        start[o] = static_cast<int32_t>(kStartSign[pixel] < 0 ? -sum : sum);
       }
     }
     std::fill_n(start_ + kPixels * layout_.lanes, layout_.lanes, 0);
@@ -159,7 +164,7 @@ class Runner {
     for (int64_t block = 0; block < layout_.blocks; block += kWinogradBlocks) {
       const int64_t blocks = std::min<int64_t>(kWinogradBlocks, layout_.blocks - block);
       if (block != opened_block_) {
-        tier_.open({packed_, layout_.steps, block, blocks, panel_, layout_.panel_plane_bytes});
+        tier_.open({packed_, layout_.vectors, block, blocks, panel_, layout_.panel_plane_bytes});
         opened_block_ = block;
       }
       RunPanel(block, blocks, groups);
@@ -174,7 +179,8 @@ class Runner {
     }
     WinogradInput input = {};
     input.tiles = layout_.tile_columns;
-    input.channels = layout_.tile_bytes;
+    input.channels = layout_.vectors * 4;
+    input.offset = tier_.offset(call_.max_code);
     input.plane_bytes = layout_.plane_bytes;
     const int64_t width = table_.taps()[4];  // pointers from one row to the next
     for (int64_t row = 0; row < rows; ++row) {
@@ -219,6 +225,8 @@ class Runner {
     products.panel_plane_bytes = layout_.panel_plane_bytes;
     products.start = start;
     products.sums = sums_;
+    products.max_code = call_.max_code;
+    products.max_weight = call_.max_weight;
     WinogradOutput output = {};
     output.sums = sums_;
     output.channel = channel;
@@ -258,9 +266,13 @@ class Runner {
 }  // namespace
 
 bool WinogradSupports(const ConvShape& shape, int max_code, int max_weight) {
+  return max_code <= kMaxCode && max_weight <= kMaxWeight && WideWinogradSupports(shape, max_code, max_weight);
+}
+
+bool WideWinogradSupports(const ConvShape& shape, int max_code, int max_weight) {
   return shape.groups == 1 && shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride_height == 1 &&
          shape.stride_width == 1 && shape.dilation_height == 1 && shape.dilation_width == 1 &&
-         shape.in_channels <= kMaxChannels && max_code <= kMaxCode && max_weight <= kMaxWeight;
+         4 * kTaps * max_code * max_weight <= INT32_MAX / shape.in_channels;
 }
 
 double WinogradCycles(const WinogradTier& tier, const ConvShape& shape) {
@@ -268,9 +280,10 @@ double WinogradCycles(const WinogradTier& tier, const ConvShape& shape) {
   const auto tiles = static_cast<double>(layout.tile_rows * layout.tile_columns);
   const auto steps = static_cast<double>(layout.steps);
   const auto blocks = static_cast<double>(layout.blocks);
-  const double products = steps * 4 * blocks * static_cast<double>(tier.lanes) * kWinogradPositions;
+  const double products = steps * kStepBytes / static_cast<double>(tier.code_bytes) * blocks *
+                          static_cast<double>(tier.lanes) * kWinogradPositions;
   const auto bands = static_cast<double>(DivideRoundUp(layout.tile_rows, layout.band_tile_rows));
-  const double registers = static_cast<double>(DivideRoundUp(shape.in_channels, tier.lanes * 4));
+  const double registers = static_cast<double>(DivideRoundUp(layout.tile_bytes, tier.lanes * kStepBytes));
   return tiles * (products / tier.macs_per_cycle + registers * tier.input_cycles + blocks * tier.output_cycles) +
          (layout.blocks > kWinogradBlocks ? bands : 1) * steps * blocks * tier.open_cycles;
 }

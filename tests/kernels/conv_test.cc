@@ -262,6 +262,7 @@ TEST_P(ConvTest, TheReferenceIsLastAndSupportsEverything) {
 TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
   const KernelTable& table = TableFor(GetParam());
   const ConvShape dense = {8, 8, 32, 8, 8, 32, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+  const ConvShape strided = {8, 8, 32, 4, 4, 32, 1, 3, 3, 2, 2, 1, 1, 1, 1};
   const ConvShape depthwise = {8, 8, 32, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1};
   const auto name = [&](const ConvShape& shape, int max_code, int max_weight) {
     return std::string(table.ChooseConv(shape, max_code, max_weight).name);
@@ -273,11 +274,13 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(depthwise, 255, 127), "reference");
       break;
     case Isa::kAvx2:
-      EXPECT_EQ(name(dense, 15, 1), "avx2_pairs");
-      EXPECT_EQ(name(dense, 255, 64), "avx2_direct_bytes");  // 2 · 255 · 64 = 32640
-      EXPECT_EQ(name(dense, 255, 65), "avx2_words");  // 33150 > 32767
-      EXPECT_EQ(name(dense, 129, 127), "avx2_direct_bytes");
-      EXPECT_EQ(name(dense, 130, 127), "avx2_words");
+      EXPECT_EQ(name(dense, 15, 1), "avx2_winograd");
+      EXPECT_EQ(name(dense, 255, 127), "avx2_winograd_words");
+      EXPECT_EQ(name(strided, 255, 1), "avx2_pairs");
+      EXPECT_EQ(name(strided, 255, 64), "avx2_direct_bytes");  // 2 · 255 · 64 = 32640
+      EXPECT_EQ(name(strided, 255, 65), "avx2_words");         // 33150 > 32767
+      EXPECT_EQ(name(strided, 129, 127), "avx2_direct_bytes");
+      EXPECT_EQ(name(strided, 130, 127), "avx2_words");
       EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
       EXPECT_EQ(name(depthwise, 15, 1), "avx2_depthwise_bytes");
       EXPECT_EQ(name(product, 255, 7), "avx2_gemv");

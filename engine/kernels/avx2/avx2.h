@@ -14,6 +14,9 @@ extern const ConvKernel kPairs;
 extern const ConvKernel kWords;
 // Multiplies in 16 bits; any codes and weights.
 extern const ConvKernel kDirectWords;
+// Exact Winograd convolutions in bytes and in 16 bits.
+extern const ConvKernel kWinograd;
+extern const ConvKernel kWinogradWords;
 extern const ConvKernel kDepthwise;
 // Where all of a channel's products add up to 16 bits.
 extern const ConvKernel kDepthwiseBytes;

@@ -48,8 +48,14 @@ struct Pairs {
     __asm__("vpmaddubsw %3, %2, %1\n\tvpaddw %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(codes), "x"(weights));
     return sum;
   }
-  __attribute__((always_inline)) static __m256i Total(__m256i sum, const int32_t* before) {
-    return _mm256_add_epi32(Load(before), _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
+  // Made anew for every use: kept, it would push a sum out of the registers.
+  __attribute__((always_inline)) static __m256i Ones() {
+    __m256i ones;
+    __asm__ volatile("vpcmpeqw %0, %0, %0\n\tvpsrlw $15, %0, %0" : "=x"(ones));
+    return ones;
+  }
+  __attribute__((always_inline)) static __m256i Total(__m256i sum, __m256i ones, const int32_t* before) {
+    return _mm256_add_epi32(Load(before), _mm256_madd_epi16(sum, ones));
   }
 };
 
@@ -63,7 +69,8 @@ struct Words {
     __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(codes), "x"(weights));
     return sum;
   }
-  __attribute__((always_inline)) static __m256i Total(__m256i sum, const int32_t*) { return sum; }
+  __attribute__((always_inline)) static __m256i Ones() { return _mm256_setzero_si256(); }
+  __attribute__((always_inline)) static __m256i Total(__m256i sum, __m256i, const int32_t*) { return sum; }
 };
 
 // The sums of kPixels x kBlocks · 8 outputs.
@@ -85,11 +92,12 @@ struct Sums {
   // A pixel's numbers of `before` and of `acc` begin so many after the last one's.
   __attribute__((always_inline)) void Finish(const int32_t* before, int64_t before_stride, int32_t* acc,
                                              int64_t acc_stride) const {
+    const __m256i ones = Form::Ones();
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels; ++i) {
 #pragma GCC unroll 4
       for (int b = 0; b < kBlocks; ++b) {
-        Store(acc + i * acc_stride + b * 8, Form::Total(sum[i][b], before + i * before_stride + b * 8));
+        Store(acc + i * acc_stride + b * 8, Form::Total(sum[i][b], ones, before + i * before_stride + b * 8));
       }
     }
   }

@@ -8,21 +8,22 @@ namespace bitstage::kernels::avx512_vnni {
 namespace {
 
 constexpr int kPositions = kWinogradPositions;
+constexpr uint8_t kOffset = 128;  // its own negative
 
 // Bᵀ of two columns of pixels.
 struct Columns {
   __m512i row[4][2];
 };
 
-// Columns x and x + 1, channels from c on. With an offset, the rows come out with 128 added (mod 256).
-template <bool kOffset>
+// Columns x and x + 1, channels from c on. With an offset, the rows come out with the offset added (mod 256).
+template <bool kWithOffset>
 BITSTAGE_INLINE Columns LoadColumns(const WinogradInput& input, int64_t x, int64_t c) {
   Columns columns;
   Unrolled<2>([&](auto j) {
     __m512i d[4];
     Unrolled<4>([&](auto y) { d[y] = _mm512_loadu_si512(input.rows[y][x + j] + c); });
-    if constexpr (kOffset) {
-      const __m512i offset = _mm512_set1_epi8(static_cast<char>(128));
+    if constexpr (kWithOffset) {
+      const __m512i offset = _mm512_set1_epi8(static_cast<char>(kOffset));
       d[0] = _mm512_xor_si512(d[0], offset);
       d[1] = _mm512_xor_si512(d[1], offset);
     }
@@ -40,7 +41,7 @@ BITSTAGE_INLINE void StoreTile(const Columns& left, const Columns& right, uint8_
     const auto store = [&](int column, __m512i v) { _mm512_storeu_si512(at + (4 * y + column) * plane_bytes, v); };
     store(0, _mm512_sub_epi8(left.row[y][0], right.row[y][0]));
     const __m512i sum = _mm512_add_epi8(left.row[y][1], right.row[y][0]);
-    store(1, y == 1 ? _mm512_xor_si512(sum, _mm512_set1_epi8(static_cast<char>(128))) : sum);
+    store(1, y == 1 ? _mm512_xor_si512(sum, _mm512_set1_epi8(static_cast<char>(kOffset))) : sum);
     store(2, _mm512_sub_epi8(right.row[y][0], left.row[y][1]));
     store(3, _mm512_sub_epi8(left.row[y][1], right.row[y][1]));
   });
@@ -92,9 +93,9 @@ void OpenPanel(const WinogradWeights& weights) {
   for (int64_t b = 0; b < weights.blocks; ++b) {
     const uint8_t* chunk = weights.packed.chunks + (weights.block + b) * 9 * section_bytes;
     int8_t* to = weights.panel + b * 64;
-    for (int64_t step = 0; step < weights.steps; step += kPerChunk, chunk += 64) {
+    for (int64_t step = 0; step < weights.vectors; step += kPerChunk, chunk += 64) {
       Unrolled<kPerChunk>([&](auto k) {
-        if (step + k >= weights.steps) return;
+        if (step + k >= weights.vectors) return;
         __m512i g[9];
         Unrolled<9>([&](auto tap) { g[tap] = OpenVector<kWidth, k>(chunk + tap * section_bytes, tables[tap]); });
         StoreTransformedWeights(g, to + (step + k) * weights.blocks * 64, weights.plane_bytes);
@@ -244,6 +245,8 @@ void TransformOutput(const WinogradOutput& output) {
 
 constexpr WinogradTier kTier = {
     16,
+    1,
+    [](int) { return kOffset; },
     {8, 8, 8, 7},
     TransformInput,
     Open,
