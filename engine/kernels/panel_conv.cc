@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/scratch.h"
@@ -14,7 +15,8 @@ constexpr int64_t kCopyBytes = 256 * 1024;  // of a band of input rows: a part o
 constexpr int64_t kBandPixels = 4096;
 constexpr int64_t kTilesAtOnce = 8;  // before their output transform
 constexpr int64_t kOverread = 64;    // as params.h allows
-constexpr int64_t kMaxLanes = 8;
+constexpr int64_t kPanelOutputs = kMaxPanelBlocks * kPanelLanes;
+constexpr int64_t kVectorBytes = 64;  // of packed weights
 
 // Positions from the first to the last that `outputs` windows reach.
 int64_t Reach(int64_t outputs, int64_t stride, int64_t kernel, int64_t dilation) {
@@ -30,9 +32,9 @@ struct Layout {
         runs(row_runs ? shape.kernel_height : shape.kernel_height * shape.kernel_width),
         run_codes(row_runs ? shape.kernel_width * shape.in_channels : shape.group_in()),
         steps(DivideRoundUp(run_codes, step_codes)),
-        blocks(DivideRoundUp(shape.group_out(), tier.lanes)),
-        group_lanes(blocks * tier.lanes),
-        block_bytes(runs * steps * tier.lanes * step_codes),
+        panels(DivideRoundUp(shape.group_out(), kPanelOutputs)),
+        group_lanes(panels * kPanelOutputs),
+        panel_bytes(runs * steps * kPanelStepBytes),
         width(Reach(shape.out_width, shape.stride_width, shape.kernel_width, shape.dilation_width)) {
     const int64_t height = Reach(shape.out_height, shape.stride_height, shape.kernel_height, shape.dilation_height);
     const bool inside =
@@ -51,15 +53,22 @@ struct Layout {
   int64_t runs;
   int64_t run_codes;
   int64_t steps;        // of a run
-  int64_t blocks;       // of one group
-  int64_t group_lanes;  // output channels of a group, rounded up to whole blocks
-  int64_t block_bytes;  // as packed
+  int64_t panels;       // of one group
+  int64_t group_lanes;  // output channels of a group, rounded up to whole panels
+  int64_t panel_bytes;  // opened
   int64_t width;        // padded columns that a row of outputs reaches
   bool copies;          // else the tiles read the input where it lies
   int64_t row_bytes;    // of the copy
   int64_t band_rows;    // output rows at a time
   int64_t copied_rows;  // input rows that a band reaches
 };
+
+PackedShape PackedShapeOf(const Layout& layout, const ConvShape& shape) {
+  return {.blocks = shape.groups * layout.panels,
+          .sections = layout.runs,
+          .section_vectors = DivideRoundUp(layout.steps * kPanelStepBytes / layout.code_bytes, kVectorBytes),
+          .vector_bytes = kVectorBytes};
+}
 
 class Runner {
  public:
@@ -69,10 +78,11 @@ class Runner {
     pixels_ = scratch.Take<int32_t>(layout_.band_rows * shape.out_width + kMaxPanelPixels);
     runs_ = scratch.Take<int32_t>(layout_.runs);
     if (layout_.copies) copy_ = scratch.Take<std::byte>(layout_.copied_rows * layout_.row_bytes + kOverread);
-    if (tier.wide) panel_ = scratch.Take<std::byte>(tier.max_blocks * layout_.block_bytes * 2 + kOverread);
+    panel_ = scratch.Take<std::byte>(layout_.panel_bytes + kOverread);
   }
 
   void Run() {
+    packed_ = ViewPackedWeights(PackedShapeOf(layout_, shape_), call_.packed_weights);
     PadAccInit();
     pixel_bytes_ = layout_.copies ? shape_.in_channels * layout_.code_bytes : call_.input_pixel_stride;
     row_bytes_ = layout_.copies ? layout_.row_bytes : shape_.in_width * call_.input_pixel_stride;
@@ -87,8 +97,8 @@ class Runner {
         base_ = reinterpret_cast<const std::byte*>(call_.input) + in_y * row_bytes_;
       }
       for (int64_t group = 0; group < shape_.groups; ++group) {
-        for (int64_t block = 0; block < layout_.blocks; block += tier_.max_blocks) {
-          RunPanel(group, block, y * shape_.out_width, rows * shape_.out_width);
+        for (int64_t panel = 0; panel < layout_.panels; ++panel) {
+          RunPanel(group, panel, y * shape_.out_width, rows * shape_.out_width);
         }
       }
     }
@@ -160,24 +170,29 @@ class Runner {
     }
   }
 
-  void RunPanel(int64_t group, int64_t block, int64_t first_pixel, int64_t pixels) {
-    const int64_t blocks = std::min(tier_.max_blocks, layout_.blocks - block);
+  // Weights of 8 bits are read where they lie unless they have to be widened.
+  const std::byte* OpenedPanel(int64_t panel) {
+    if (!tier_.wide && packed_.width == 8) {
+      return reinterpret_cast<const std::byte*>(packed_.chunks) + panel * layout_.panel_bytes;
+    }
+    if (panel != opened_panel_) tier_.open({packed_, panel, layout_.runs, layout_.steps, panel_});
+    opened_panel_ = panel;
+    return panel_;
+  }
+
+  void RunPanel(int64_t group, int64_t panel, int64_t first_pixel, int64_t pixels) {
+    const int64_t channel = panel * kPanelOutputs;
+    const int64_t blocks = std::min<int64_t>(kMaxPanelBlocks, DivideRoundUp(shape_.group_out() - channel, kPanelLanes));
     const PanelTier::Tile& kernel = tier_.tiles[blocks - 1];
-    const int64_t channel = block * tier_.lanes;
-    const int64_t channels = blocks * tier_.lanes;
-    alignas(64) int32_t acc[kTilesAtOnce * kMaxPanelPixels * kMaxPanelBlocks * kMaxLanes];
+    const int64_t channels = blocks * kPanelLanes;
+    alignas(64) int32_t acc[kTilesAtOnce * kMaxPanelPixels * kPanelOutputs];
 
     PanelTile tile = {};
     tile.base = base_ + group * shape_.group_in() * layout_.code_bytes;
     tile.runs = runs_;
     tile.run_count = layout_.runs;
     tile.steps = layout_.steps;
-    tile.step_bytes = channels * kStepBytes;
-    tile.weights = call_.packed_weights + (group * layout_.blocks + block) * layout_.block_bytes;
-    if (tier_.wide) {
-      tier_.widen_weights(tile.weights, blocks * layout_.block_bytes, panel_);
-      tile.weights = panel_;
-    }
+    tile.weights = OpenedPanel(group * layout_.panels + panel);
     tile.flush_steps = FlushSteps(call_.max_code, call_.max_weight);
     tile.acc_init = acc_init_ + group * layout_.group_lanes + channel;
 
@@ -215,11 +230,36 @@ class Runner {
   int32_t* pixels_;
   int32_t* runs_;
   std::byte* copy_ = nullptr;
-  std::byte* panel_ = nullptr;
+  PackedView packed_ = {};
+  std::byte* panel_;
+  int64_t opened_panel_ = -1;
   int64_t pixel_bytes_ = 0;  // from one pixel that the tiles read to the next
   int64_t row_bytes_ = 0;
   const std::byte* base_ = nullptr;
 };
+
+// As the header says, runs rounded up to whole vectors.
+std::vector<int8_t> Arranged(const Layout& layout, const ConvShape& shape, const int8_t* weights) {
+  const PackedShape packed = PackedShapeOf(layout, shape);
+  const int64_t run_bytes = packed.section_vectors * packed.vector_bytes;
+  std::vector<int8_t> arranged(static_cast<size_t>(packed.bytes()));
+  for (int64_t o = 0; o < shape.out_channels; ++o) {
+    const int64_t in_group = o % shape.group_out();
+    const int64_t panel = o / shape.group_out() * layout.panels + in_group / kPanelOutputs;
+    int8_t* lane = arranged.data() + panel * layout.runs * run_bytes + in_group % kPanelOutputs * layout.step_codes;
+    for (int64_t i = 0; i < shape.group_in(); ++i) {
+      for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
+        for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
+          const int64_t run = layout.row_runs ? ky : ky * shape.kernel_width + kx;
+          const int64_t code = layout.row_runs ? kx * shape.in_channels + i : i;
+          const int64_t step = code / layout.step_codes * kPanelOutputs * layout.step_codes;
+          lane[run * run_bytes + step + code % layout.step_codes] = *weights++;
+        }
+      }
+    }
+  }
+  return arranged;
+}
 
 }  // namespace
 
@@ -229,39 +269,24 @@ int64_t FlushSteps(int max_code, int max_weight) {
 
 double PanelCycles(const PanelTier& tier, const ConvShape& shape, double macs_per_cycle) {
   const Layout layout(tier, shape);
-  const int64_t packed = shape.groups * layout.blocks * layout.block_bytes;
-  const auto products = static_cast<double>(shape.tiled_pixels() * packed);
-  double moved = layout.copies ? static_cast<double>(shape.in_height * layout.row_bytes) : 0;
-  if (tier.wide) moved += static_cast<double>(packed * DivideRoundUp(shape.out_height, layout.band_rows) * 2);
-  return products / macs_per_cycle + moved / 16;
+  // Of a last panel with one block the other is not computed.
+  const int64_t outputs = shape.groups * RoundUp(shape.group_out(), kPanelLanes);
+  const int64_t products =
+      shape.out_height * shape.out_width * outputs * layout.runs * layout.steps * layout.step_codes;
+  const int64_t copied = layout.copies ? shape.in_height * layout.row_bytes : 0;
+  const int64_t opened = shape.groups * layout.panels * layout.panel_bytes;
+  return static_cast<double>(products) / macs_per_cycle +
+         static_cast<double>(copied + opened * DivideRoundUp(shape.out_height, layout.band_rows)) / 16;
 }
 
-size_t PanelPackedBytes(const PanelTier& tier, const ConvShape& shape) {
+size_t PanelPackedBytes(const PanelTier& tier, const ConvShape& shape, const int8_t* weights) {
   const Layout layout(tier, shape);
-  return static_cast<size_t>(shape.groups * layout.blocks * layout.block_bytes) + kOverread;
+  return PackedWeightsBytes(PackedShapeOf(layout, shape), Arranged(layout, shape, weights).data());
 }
 
 void PanelPack(const PanelTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
   const Layout layout(tier, shape);
-  std::memset(packed, 0, PanelPackedBytes(tier, shape));
-  auto* bytes = reinterpret_cast<int8_t*>(packed);
-  for (int64_t o = 0; o < shape.out_channels; ++o) {
-    const int64_t block = o % shape.group_out() / tier.lanes;
-    const int64_t first = block / tier.max_blocks * tier.max_blocks;  // of the panel
-    const int64_t blocks = std::min(tier.max_blocks, layout.blocks - first);
-    int8_t* panel = bytes + (o / shape.group_out() * layout.blocks + first) * layout.block_bytes;
-    for (int64_t i = 0; i < shape.group_in(); ++i) {
-      for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
-        for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
-          const int64_t run = layout.row_runs ? ky : ky * shape.kernel_width + kx;
-          const int64_t code = layout.row_runs ? kx * shape.in_channels + i : i;
-          const int64_t step = run * layout.steps + code / layout.step_codes;
-          const int64_t lane = (step * blocks + block - first) * tier.lanes + o % shape.group_out() % tier.lanes;
-          panel[lane * layout.step_codes + code % layout.step_codes] = *weights++;
-        }
-      }
-    }
-  }
+  PackWeights(PackedShapeOf(layout, shape), Arranged(layout, shape, weights).data(), packed);
 }
 
 size_t PanelScratchBytes(const PanelTier& tier, const ConvShape& shape) {

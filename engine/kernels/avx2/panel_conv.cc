@@ -36,7 +36,7 @@ void MicroKernel(const PanelTile& tile) {
         __m256i w[kBlocks];
 #pragma GCC unroll 4
         for (int b = 0; b < kBlocks; ++b) w[b] = Load(weights + b * 32);
-        weights += kBlocks * 32;
+        weights += kPanelStepBytes;
 #pragma GCC unroll 16
         for (int i = 0; i < kPixels; ++i) sums.AddStep(w, i, BroadcastStep(pixel[i] + byte));
       }
@@ -52,16 +52,47 @@ void WidenCodes(const uint8_t* codes, int64_t count, std::byte* wide) {
   }
 }
 
-void WidenWeights(const std::byte* weights, int64_t count, std::byte* wide) {
-  for (int64_t i = 0; i < count; i += 16) {
-    Store(wide + i * 2, _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + i))));
+// Where steps are wide, a vector is two of them.
+template <bool kWide, int kWidth>
+void OpenWidth(const PanelWeights& weights) {
+  constexpr int kPerChunk = 8 / kWidth;
+  constexpr int64_t kOpenedBytes = kWide ? 128 : 64;  // of a vector
+  const PackedView& packed = weights.packed;
+  const int64_t vectors = kWide ? (weights.steps + 1) / 2 : weights.steps;
+  const uint8_t* chunk = packed.chunks + weights.panel * weights.runs * packed.section_chunks * 64;
+  for (int64_t run = 0; run < weights.runs; ++run) {
+    const __m256i table = LoadTable(packed, run);
+    // Of an odd number of wide steps the last vector's end is the next run's beginning.
+    std::byte* to = weights.to + run * weights.steps * kPanelStepBytes;
+    for (int64_t vector = 0; vector < vectors; vector += kPerChunk, chunk += 64) {
+#pragma GCC unroll 4
+      for (int k = 0; k < kPerChunk; ++k) {
+        if (vector + k >= vectors) break;
+        for (int half = 0; half < 2; ++half, to += kOpenedBytes / 2) {
+          const __m256i bytes = OpenHalf<kWidth>(chunk + half * 32, k, table);
+          if constexpr (kWide) {
+            Store(to, _mm256_cvtepi8_epi16(_mm256_castsi256_si128(bytes)));
+            Store(to + 32, _mm256_cvtepi8_epi16(_mm256_extracti128_si256(bytes, 1)));
+          } else {
+            Store(to, bytes);
+          }
+        }
+      }
+    }
+  }
+}
+
+template <bool kWide>
+void Open(const PanelWeights& weights) {
+  switch (weights.packed.width) {
+    case 2: return OpenWidth<kWide, 2>(weights);
+    case 4: return OpenWidth<kWide, 4>(weights);
+    default: return OpenWidth<kWide, 8>(weights);
   }
 }
 
 template <typename Form>
 constexpr PanelTier kTier = {
-    8,
-    2,
     !Form::kFlushes,
     {{12,
       {MicroKernel<Form, 1, 1>, MicroKernel<Form, 2, 1>, nullptr, MicroKernel<Form, 4, 1>, nullptr, nullptr, nullptr,
@@ -70,7 +101,7 @@ constexpr PanelTier kTier = {
       {MicroKernel<Form, 1, 2>, MicroKernel<Form, 2, 2>, MicroKernel<Form, 3, 2>, MicroKernel<Form, 4, 2>,
        MicroKernel<Form, 5, 2>, MicroKernel<Form, 6, 2>}}},
     WidenCodes,
-    WidenWeights,
+    Open<!Form::kFlushes>,
     Transform,
 };
 
@@ -81,7 +112,7 @@ constexpr ConvKernel Kernel(const char* name, bool (*supports)(const ConvShape&,
       name,
       supports,
       cycles,
-      [](const ConvShape& shape, const int8_t*) { return PanelPackedBytes(kTier<Form>, shape); },
+      [](const ConvShape& shape, const int8_t* weights) { return PanelPackedBytes(kTier<Form>, shape, weights); },
       [](const ConvShape& shape, const int8_t* weights, std::byte* packed) {
         PanelPack(kTier<Form>, shape, weights, packed);
       },

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "engine/kernels/packed_weights.h"
+
 namespace bitstage::kernels::avx2 {
 
 #define BITSTAGE_INLINE __attribute__((always_inline)) static inline
@@ -33,6 +35,20 @@ BITSTAGE_INLINE __m256i PackWords(__m256i a, __m256i b) {
 // 16 words as bytes, below 0 and above 255 as these.
 BITSTAGE_INLINE __m128i PackBytes(__m256i words) {
   return _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+// 32 weights of a chunk (packed_weights.h) of its vector `index`.
+template <int kWidth>
+BITSTAGE_INLINE __m256i OpenHalf(const uint8_t* chunk, int index, __m256i table) {
+  const __m256i bytes = Load(chunk);
+  if constexpr (kWidth == 8) return bytes;
+  const __m256i indices = _mm256_srl_epi16(bytes, _mm_cvtsi32_si128(index * kWidth));
+  return _mm256_shuffle_epi8(table, _mm256_and_si256(indices, _mm256_set1_epi8((1 << kWidth) - 1)));
+}
+
+BITSTAGE_INLINE __m256i LoadTable(const PackedView& packed, int64_t section) {
+  const auto* table = reinterpret_cast<const __m128i*>(packed.tables + section * kPackedTable);
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(table));
 }
 
 // How a step, four bytes of codes in every lane, meets a register of weights, and what the sums are meanwhile. g++ 12

@@ -116,18 +116,10 @@ BITSTAGE_INLINE void StoreTransformedWeights(const __m256i (&bytes)[9], int8_t* 
   }
 }
 
-// Half a vector of packed weights.
-BITSTAGE_INLINE __m256i OpenHalf(const PackedView& packed, const uint8_t* chunk, int shift, __m256i table) {
-  const __m256i bytes = Load(chunk);
-  if (packed.width == 8) return bytes;
-  const __m256i mask = _mm256_set1_epi8(static_cast<char>((1 << packed.width) - 1));
-  return _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srl_epi16(bytes, _mm_cvtsi32_si128(shift)), mask));
-}
-
-template <typename Form>
-void Open(const WinogradWeights& weights) {
+template <typename Form, int kWidth>
+void OpenWidth(const WinogradWeights& weights) {
+  constexpr int kPerChunk = 8 / kWidth;
   const PackedView& packed = weights.packed;
-  const int64_t per_chunk = 8 / packed.width;
   const int64_t section_bytes = packed.section_chunks * 64;
   for (int64_t b = 0; b < weights.blocks; ++b) {
     const uint8_t* block = packed.chunks + (weights.block + b) * 9 * section_bytes;
@@ -135,15 +127,13 @@ void Open(const WinogradWeights& weights) {
       const int64_t group = vector / 8 * 8;
       const int64_t odd = weights.vectors - group < 8 ? weights.vectors - group : 8;
       const int64_t step = group * Form::kHalves + vector - group;
-      const uint8_t* chunk = block + vector / per_chunk * 64;
-      const int shift = static_cast<int>(vector % per_chunk * packed.width);
+      const uint8_t* chunk = block + vector / kPerChunk * 64;
+      const int index = static_cast<int>(vector % kPerChunk);
       for (int half = 0; half < 2; ++half) {
         __m256i g[9];
 #pragma GCC unroll 9
         for (int tap = 0; tap < 9; ++tap) {
-          const auto* table = reinterpret_cast<const __m128i*>(packed.tables + tap * kPackedTable);
-          g[tap] = OpenHalf(packed, chunk + tap * section_bytes + half * 32, shift,
-                            _mm256_broadcastsi128_si256(_mm_loadu_si128(table)));
+          g[tap] = OpenHalf<kWidth>(chunk + tap * section_bytes + half * 32, index, LoadTable(packed, tap));
         }
         int8_t* to = weights.panel + (step * weights.blocks + b) * 64 + half * 32;
         StoreTransformedWeights<Form, 0>(g, to, weights.plane_bytes);
@@ -152,6 +142,15 @@ void Open(const WinogradWeights& weights) {
         }
       }
     }
+  }
+}
+
+template <typename Form>
+void Open(const WinogradWeights& weights) {
+  switch (weights.packed.width) {
+    case 2: return OpenWidth<Form, 2>(weights);
+    case 4: return OpenWidth<Form, 4>(weights);
+    default: return OpenWidth<Form, 8>(weights);
   }
 }
 
