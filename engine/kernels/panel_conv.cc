@@ -243,20 +243,24 @@ std::vector<int8_t> Arranged(const Layout& layout, const ConvShape& shape, const
   const PackedShape packed = PackedShapeOf(layout, shape);
   const int64_t run_bytes = packed.section_vectors * packed.vector_bytes;
   std::vector<int8_t> arranged(static_cast<size_t>(packed.bytes()));
+  // Where in a lane an output's weights go, in their order.
+  std::vector<int64_t> offsets;
+  offsets.reserve(static_cast<size_t>(shape.group_in() * shape.kernel_height * shape.kernel_width));
+  for (int64_t i = 0; i < shape.group_in(); ++i) {
+    for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
+      for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
+        const int64_t run = layout.row_runs ? ky : ky * shape.kernel_width + kx;
+        const int64_t code = layout.row_runs ? kx * shape.in_channels + i : i;
+        const int64_t step = code / layout.step_codes * kPanelOutputs * layout.step_codes;
+        offsets.push_back(run * run_bytes + step + code % layout.step_codes);
+      }
+    }
+  }
   for (int64_t o = 0; o < shape.out_channels; ++o) {
     const int64_t in_group = o % shape.group_out();
     const int64_t panel = o / shape.group_out() * layout.panels + in_group / kPanelOutputs;
     int8_t* lane = arranged.data() + panel * layout.runs * run_bytes + in_group % kPanelOutputs * layout.step_codes;
-    for (int64_t i = 0; i < shape.group_in(); ++i) {
-      for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
-        for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
-          const int64_t run = layout.row_runs ? ky : ky * shape.kernel_width + kx;
-          const int64_t code = layout.row_runs ? kx * shape.in_channels + i : i;
-          const int64_t step = code / layout.step_codes * kPanelOutputs * layout.step_codes;
-          lane[run * run_bytes + step + code % layout.step_codes] = *weights++;
-        }
-      }
-    }
+    for (const int64_t offset : offsets) lane[offset] = *weights++;
   }
   return arranged;
 }
