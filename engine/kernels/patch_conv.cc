@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/checked_math.h"
+#include "engine/kernels/padded_row.h"
 
 namespace bitstage::kernels {
 namespace {
@@ -123,7 +124,8 @@ class Runner {
       const int64_t rows = std::min(layout_.band_rows, call_.row_end - y);
       const int64_t in_rows = Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height);
       for (int64_t row = 0; row < in_rows; ++row) {
-        PadRow(y * shape_.stride_height - shape_.pad_top + row, patches_ + row * row_bytes);
+        CopyPaddedRow(shape_, call_, y * shape_.stride_height - shape_.pad_top + row, layout_.width,
+                      patches_ + row * row_bytes);
       }
       for (int64_t block = 0; block < layout_.blocks; block += kPatchBlocks) {
         for (int64_t row = 0; row < rows; ++row) {
@@ -132,26 +134,6 @@ class Runner {
                    shape_.dilation_height * row_bytes);
         }
       }
-    }
-  }
-
-  // Row in_y of the input from column −pad_left on, layout_.width pixels without gaps.
-  void PadRow(int64_t in_y, uint8_t* to) const {
-    const int64_t channels = shape_.in_channels;
-    const bool inside = in_y >= 0 && in_y < shape_.in_height;
-    const int64_t first = inside ? std::min(shape_.pad_left, layout_.width) : layout_.width;
-    const int64_t last = std::clamp(shape_.pad_left + shape_.in_width, first, layout_.width);
-    std::memset(to, call_.zero_point, static_cast<size_t>(first * channels));
-    std::memset(to + last * channels, call_.zero_point, static_cast<size_t>((layout_.width - last) * channels));
-    if (first == last) return;
-    to += first * channels;
-    const uint8_t* from = call_.input + in_y * shape_.in_width * call_.input_pixel_stride;
-    if (call_.input_pixel_stride == channels) {
-      std::memcpy(to, from, static_cast<size_t>((last - first) * channels));
-      return;
-    }
-    for (int64_t x = first; x < last; ++x, to += channels, from += call_.input_pixel_stride) {
-      std::memcpy(to, from, static_cast<size_t>(channels));
     }
   }
 

@@ -73,6 +73,25 @@ TEST_P(ConvTest, LowBitThreeByThreeLayersEqualTheReference) {
   }
 }
 
+// … and of 16 channels, which have a Winograd form of their own: any edge of its tiles and of its groups of tiles.
+TEST_P(ConvTest, LowBitThreeByThreeLayersOfSixteenChannelsEqualTheReference) {
+  for (uint32_t seed = 0; seed < 120; ++seed) {
+    Random random(seed);
+    ConvShape shape = {1, 1, 16, 1, 1, 16, 1, 3, 3, 1, 1, 1, 1, 1, 1};
+    shape.out_channels = 16 * random.Int(1, 5);
+    shape.pad_top = random.Int(0, 2);
+    shape.pad_left = random.Int(0, 2);
+    shape.in_height = random.Int(1, 12);
+    shape.in_width = random.Int(1, random.OneIn(3) ? 150 : 20);
+    shape.out_width = std::max<int64_t>(1, shape.in_width + shape.pad_left + random.Int(0, 2) - 2);
+    shape.out_height = std::max<int64_t>(1, shape.in_height + shape.pad_top + random.Int(0, 2) - 2);
+    ConvCase::Bounds bounds;
+    bounds.max_code = random.OneOf<int>({63, 63, 15});
+    bounds.max_weight = random.OneOf<int>({14, 14, 1});
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape, bounds))) << "seed " << seed;
+  }
+}
+
 // Weights of few values at every kernel position take two or four bits.
 TEST_P(ConvTest, LayersOfFewWeightValuesEqualTheReference) {
   for (uint32_t seed = 0; seed < 200; ++seed) {
