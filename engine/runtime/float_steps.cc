@@ -88,7 +88,14 @@ class MeanStep : public Step {
       const int64_t count = std::min(kChannels, layout_.channels - first);
       const float* pixel = frame.At<float>(input_) + first;
       double sum[kChannels] = {};
-      for (int64_t p = 0; p < layout_.pixels(); ++p, pixel += input_.pixel_stride) {
+      int64_t p = 0;
+      // Four pixels at a time, one after the other: the sums are read and written less often.
+      for (const int64_t stride = input_.pixel_stride; p + 4 <= layout_.pixels(); p += 4, pixel += 4 * stride) {
+        for (int64_t c = 0; c < count; ++c) {
+          sum[c] = (((sum[c] + pixel[c]) + pixel[c + stride]) + pixel[c + 2 * stride]) + pixel[c + 3 * stride];
+        }
+      }
+      for (; p < layout_.pixels(); ++p, pixel += input_.pixel_stride) {
         for (int64_t c = 0; c < count; ++c) sum[c] += pixel[c];
       }
       float* output = frame.At<float>(output_) + first;
