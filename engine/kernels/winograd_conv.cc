@@ -33,13 +33,17 @@ struct Layout {
         steps(vectors * tier.code_bytes),
         tile_rows(DivideRoundUp(shape.out_height, 2)),
         tile_columns(DivideRoundUp(shape.out_width, 2)),
-        tile_bytes(steps * kStepBytes),
-        group_tiles(tier.max_tiles[std::min<int64_t>(blocks, kWinogradBlocks) - 1]),
-        plane_bytes(RoundUp(group_tiles * tile_bytes + kOverread, kOverread)),
-        panel_plane_bytes(std::min<int64_t>(blocks, kWinogradBlocks) * steps * tier.lanes * kStepBytes + kOverread) {
+        tile_bytes(steps * kStepBytes) {
     const int64_t row_bytes = tile_columns * kWinogradPositions * tile_bytes;
     const int64_t bands = DivideRoundUp(tile_rows, std::max<int64_t>(1, kBandBytes / row_bytes));
     band_tile_rows = DivideRoundUp(tile_rows, bands);
+    // A panel with fewer blocks takes more tiles at a time: right where that saves a pass.
+    const auto passes = [&](int64_t b) { return DivideRoundUp(band_tile_rows * tile_columns, tier.max_tiles[b - 1]); };
+    panel_blocks = std::min<int64_t>(blocks, kWinogradBlocks);
+    if (panel_blocks > 3 && passes(panel_blocks - 1) < passes(panel_blocks)) --panel_blocks;
+    group_tiles = tier.max_tiles[panel_blocks - 1];
+    plane_bytes = RoundUp(group_tiles * tile_bytes + kOverread, kOverread);
+    panel_plane_bytes = panel_blocks * steps * tier.lanes * kStepBytes + kOverread;
   }
 
   int64_t blocks;
@@ -47,9 +51,10 @@ struct Layout {
   int64_t vectors;  // of packed weights: four input channels
   int64_t steps;    // of four bytes
   int64_t tile_rows, tile_columns;
-  int64_t tile_bytes;   // of one position's codes
-  int64_t group_tiles;  // most tiles whose products are summed at a time
-  int64_t plane_bytes;  // of one position's codes of a group of tiles
+  int64_t tile_bytes;    // of one position's codes
+  int64_t panel_blocks;  // whose weights are opened at a time
+  int64_t group_tiles;   // most tiles whose products are summed at a time
+  int64_t plane_bytes;   // of one position's codes of a group of tiles
   int64_t panel_plane_bytes;
   int64_t band_tile_rows;  // whose codes are transformed at a time
 };
@@ -161,8 +166,8 @@ class Runner {
     const Groups groups(rows * layout_.tile_columns, layout_.group_tiles);
     TransformInput(rows, groups);
     FillOutputs(first_row, rows);
-    for (int64_t block = 0; block < layout_.blocks; block += kWinogradBlocks) {
-      const int64_t blocks = std::min<int64_t>(kWinogradBlocks, layout_.blocks - block);
+    for (int64_t block = 0; block < layout_.blocks; block += layout_.panel_blocks) {
+      const int64_t blocks = std::min(layout_.panel_blocks, layout_.blocks - block);
       if (block != opened_block_) {
         tier_.open({packed_, layout_.vectors, block, blocks, panel_, layout_.panel_plane_bytes});
         opened_block_ = block;
@@ -285,7 +290,7 @@ double WinogradCycles(const WinogradTier& tier, const ConvShape& shape) {
   const auto bands = static_cast<double>(DivideRoundUp(layout.tile_rows, layout.band_tile_rows));
   const double registers = static_cast<double>(DivideRoundUp(layout.tile_bytes, tier.lanes * kStepBytes));
   return tiles * (products / tier.macs_per_cycle + registers * tier.input_cycles + blocks * tier.output_cycles) +
-         (layout.blocks > kWinogradBlocks ? bands : 1) * steps * blocks * tier.open_cycles;
+         (layout.blocks > layout.panel_blocks ? bands : 1) * steps * blocks * tier.open_cycles;
 }
 
 size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights) {
