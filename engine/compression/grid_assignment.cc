@@ -60,9 +60,9 @@ bool NonNegative(std::span<const Histogram> channels) {
 }
 
 // One step for the tensor (with a shift per channel below 8 bits); the zero point at 0 where nothing is negative.
-Grid UniformGrid(std::span<const Histogram> channels, int bits) {
+Grid UniformGrid(std::span<const Histogram> channels, int bits, int code_bits) {
   if (!NonNegative(channels)) return AffineGrid(channels, bits, ClipRule{});
-  return UnsignedGrid(channels, bits, bits < 8 ? StepKind::kPowerOfTwo : StepKind::kTensor, ClipRule{});
+  return UnsignedGrid(channels, bits, bits < 8 ? StepKind::kPowerOfTwo : StepKind::kTensor, ClipRule{}, code_bits);
 }
 
 Grid GridFor(std::span<const Histogram> channels, const ActivationRecipe& recipe) {
@@ -76,14 +76,15 @@ Grid GridFor(std::span<const Histogram> channels, const ActivationRecipe& recipe
     case ActivationMethod::kDqa:
       // A shift needs the zero at code 0; linear outputs, which have negative values, keep the wider width throughout.
       if (!NonNegative(channels)) return AffineGrid(channels, n + m, ClipRule{});
-      return ServedDqaGrid(channels, important(DqaMode::kServed), n, m, StepKind::kPowerOfTwo, ClipRule{});
+      return ServedDqaGrid(channels, important(DqaMode::kServed), n, m, StepKind::kPowerOfTwo, ClipRule{},
+                           recipe.code_bits);
     case ActivationMethod::kDqaPaper: {
       std::vector<double> max_abs;
       for (const Histogram& channel : channels) max_abs.push_back(channel.MaxAbs());
       return LiteralDqaGrid(max_abs, important(DqaMode::kLiteral), n, m);
     }
   }
-  return UniformGrid(channels, n);
+  return UniformGrid(channels, n, recipe.code_bits);
 }
 
 std::optional<Grid> ConcatenatedGrid(const Graph& graph, const Node& node) {
@@ -227,13 +228,13 @@ absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const Act
   std::vector<std::optional<Grid>> group_grid(graph.values.size());
   for (size_t g = 0; g < graph.values.size(); ++g) {
     if (channels[g].empty()) continue;
-    group_grid[g] = edge[g] ? UniformGrid(channels[g], kEdgeBits) : GridFor(channels[g], recipe);
+    group_grid[g] = edge[g] ? UniformGrid(channels[g], kEdgeBits, kEdgeBits) : GridFor(channels[g], recipe);
   }
   const auto own_grid = [&](ValueId id) -> absl::StatusOr<Grid> {
     const std::optional<Grid>& grid = group_grid[groups.Find(id)];
     if (!grid) return absl::InternalError(absl::StrCat("value '", graph.value(id).name, "' was not calibrated"));
     // A moved value whose channels lost their axis cannot carry a grid by channel.
-    if (moved[static_cast<size_t>(id)]) return UniformGrid(channels[groups.Find(id)], kEdgeBits);
+    if (moved[static_cast<size_t>(id)]) return UniformGrid(channels[groups.Find(id)], kEdgeBits, kEdgeBits);
     const int64_t first = offset[static_cast<size_t>(id)];
     return Remap(*grid, graph.value(id).shape[0], [&](int64_t c) { return first + c; });
   };

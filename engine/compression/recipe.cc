@@ -15,7 +15,7 @@ namespace {
 
 constexpr absl::string_view kWeightForms =
     "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel|row|layer]";
-constexpr absl::string_view kActivationForms = "uniform:BITS, dqa:N[+M] or dqa-paper:N[+M]";
+constexpr absl::string_view kActivationForms = "uniform:BITS[/CODE], dqa:N[+M][/CODE] or dqa-paper:N[+M]";
 constexpr absl::string_view kBudgetForms = "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points' or 'noise 0.05'";
 
 absl::Status Refuse(absl::string_view what, absl::string_view text, absl::string_view forms) {
@@ -65,16 +65,26 @@ absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   if (parts.size() != 2) return Refuse("activations", text, kActivationForms);
   ActivationRecipe recipe;
+  const std::vector<std::string> halves = absl::StrSplit(parts[1], '/');
+  if (halves.size() > 2 || (halves.size() == 2 && parts[0] == "dqa-paper")) {
+    return Refuse("activations", text, kActivationForms);
+  }
+  if (halves.size() == 2 && !ParseBits(halves[1], 2, 8, &recipe.code_bits)) {
+    return Refuse("activations", text, "codes of 2 to 8 bits");
+  }
   if (parts[0] == "uniform") {
-    if (!ParseBits(parts[1], 2, 8, &recipe.bits)) return Refuse("activations", text, "2 to 8 bits");
+    if (!ParseBits(halves[0], 2, recipe.code_bits, &recipe.bits)) {
+      return Refuse("activations", text, "2 to 8 bits, at most those of a code");
+    }
     return recipe;
   }
   if (parts[0] != "dqa" && parts[0] != "dqa-paper") return Refuse("activations", text, kActivationForms);
   recipe.method = parts[0] == "dqa" ? ActivationMethod::kDqa : ActivationMethod::kDqaPaper;
-  const std::vector<std::string> widths = absl::StrSplit(parts[1], '+');
+  const std::vector<std::string> widths = absl::StrSplit(halves[0], '+');
   if (widths.size() > 2 || !ParseBits(widths[0], 2, 8, &recipe.bits) ||
-      (widths.size() == 2 && !ParseBits(widths[1], 0, 6, &recipe.extra_bits)) || recipe.bits + recipe.extra_bits > 8) {
-    return Refuse("activations", text, "N from 2, N + M at most 8");
+      (widths.size() == 2 && !ParseBits(widths[1], 0, 6, &recipe.extra_bits)) ||
+      recipe.bits + recipe.extra_bits > recipe.code_bits) {
+    return Refuse("activations", text, "N from 2, N + M at most 8, and at most the bits of a code");
   }
   return recipe;
 }
@@ -163,6 +173,7 @@ std::string Describe(const Recipe& recipe) {
                                                          : "dqa-paper:",
                   a.bits);
   if (a.method != ActivationMethod::kUniform) absl::StrAppend(&text, "+", a.extra_bits, " r=", a.important_share);
+  if (a.code_bits != 8) absl::StrAppend(&text, " in codes of ", a.code_bits, " bits");
   if (recipe.second_order_rounding) absl::StrAppend(&text, ", GPTQ");
   if (recipe.bias_correction) absl::StrAppend(&text, ", bias correction");
   return text;

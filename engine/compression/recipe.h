@@ -37,6 +37,9 @@ struct ActivationRecipe {
   int bits = 8;                  // n
   int extra_bits = 0;            // m
   double important_share = 0.5;  // r: the share of channels that get the extra bits
+  // Channels below 8 bits have shifts on a common scale so wide. 6: all 3 x 3 convolutions may be exact Winograd ones
+  // (engine/kernels/winograd_conv.h), with less choice of shifts.
+  int code_bits = 8;
 };
 
 enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints };

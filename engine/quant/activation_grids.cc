@@ -8,8 +8,6 @@
 namespace bitstage {
 namespace {
 
-constexpr int kCodeBits = 8;
-
 // Float steps for the file, with those that calibration could not tell (0) set to the widest of the others.
 std::vector<float> FillUnknown(const std::vector<double>& steps) {
   double widest = *std::max_element(steps.begin(), steps.end());
@@ -61,10 +59,10 @@ struct Shifts {
 };
 
 Shifts BestShifts(std::span<const Histogram> channels, std::span<const uint8_t> bits, std::span<const double> wanted,
-                  double step, ClipRule rule) {
+                  double step, int code_bits, ClipRule rule) {
   Shifts result;
   for (size_t c = 0; c < channels.size(); ++c) {
-    const int most = kCodeBits - bits[c];
+    const int most = code_bits - bits[c];
     // The best power of two lies beside the wanted step; an outlier-free rule must not clip below it.
     const int at_least =
         wanted[c] == 0 ? most : std::clamp(static_cast<int>(std::ceil(std::log2(wanted[c] / step))), 0, most);
@@ -86,18 +84,18 @@ Shifts BestShifts(std::span<const Histogram> channels, std::span<const uint8_t> 
 
 // The common step is searched over one octave, for a shift makes up the rest: around the step at which the channel that
 // needs the widest one gets it at its largest shift.
-Grid PowerOfTwoGrid(std::span<const Histogram> channels, std::span<const uint8_t> bits, ClipRule rule) {
+Grid PowerOfTwoGrid(std::span<const Histogram> channels, std::span<const uint8_t> bits, int code_bits, ClipRule rule) {
   constexpr int kCandidates = 12;
   const std::vector<double> wanted = ChannelSteps(channels, bits, rule);
   double top = 0;
-  for (size_t c = 0; c < channels.size(); ++c) top = std::max(top, std::ldexp(wanted[c], bits[c] - kCodeBits));
+  for (size_t c = 0; c < channels.size(); ++c) top = std::max(top, std::ldexp(wanted[c], bits[c] - code_bits));
   if (top == 0) top = 1;
   const double from = rule.kind == ClipRule::kMse ? top / std::sqrt(2.0) : top;
   double best_step = top;
   Shifts best{{}, std::numeric_limits<double>::infinity()};
   for (int i = 0; i < kCandidates; ++i) {
     const double step = from * std::exp2(static_cast<double>(i) / kCandidates);
-    Shifts shifts = BestShifts(channels, bits, wanted, step, rule);
+    Shifts shifts = BestShifts(channels, bits, wanted, step, code_bits, rule);
     if (shifts.error < best.error) {
       best = std::move(shifts);
       best_step = step;
@@ -108,18 +106,19 @@ Grid PowerOfTwoGrid(std::span<const Histogram> channels, std::span<const uint8_t
 
 }  // namespace
 
-Grid UnsignedGrid(std::span<const Histogram> channels, std::span<const uint8_t> bits, StepKind kind, ClipRule rule) {
+Grid UnsignedGrid(std::span<const Histogram> channels, std::span<const uint8_t> bits, StepKind kind, ClipRule rule,
+                  int code_bits) {
   switch (kind) {
     case StepKind::kTensor: return UnsignedTensorGrid(channels, bits, rule);
-    case StepKind::kPowerOfTwo: return PowerOfTwoGrid(channels, bits, rule);
+    case StepKind::kPowerOfTwo: return PowerOfTwoGrid(channels, bits, code_bits, rule);
     case StepKind::kChannel: break;
   }
   return {0, FillUnknown(ChannelSteps(channels, bits, rule)), Shortened({bits.begin(), bits.end()}), {0}};
 }
 
-Grid UnsignedGrid(std::span<const Histogram> channels, int bits, StepKind kind, ClipRule rule) {
+Grid UnsignedGrid(std::span<const Histogram> channels, int bits, StepKind kind, ClipRule rule, int code_bits) {
   const std::vector<uint8_t> widths(channels.size(), static_cast<uint8_t>(bits));
-  return UnsignedGrid(channels, widths, kind, rule);
+  return UnsignedGrid(channels, widths, kind, rule, code_bits);
 }
 
 Grid SignedGrid(std::span<const Histogram> channels, int bits, StepKind kind, ClipRule rule) {

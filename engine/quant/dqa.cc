@@ -32,10 +32,10 @@ Grid LiteralDqaGrid(std::span<const double> channel_max_abs, const ImportantChan
 }
 
 Grid ServedDqaGrid(std::span<const Histogram> channels, const ImportantChannels& important, int n, int m, StepKind kind,
-                   ClipRule rule) {
+                   ClipRule rule, int code_bits) {
   std::vector<uint8_t> bits;
   for (const uint8_t flag : important) bits.push_back(static_cast<uint8_t>(flag != 0 ? n + m : n));
-  return UnsignedGrid(channels, bits, kind, rule);
+  return UnsignedGrid(channels, bits, kind, rule, code_bits);
 }
 
 }  // namespace bitstage

@@ -43,8 +43,9 @@ using ImportantChannels = std::vector<uint8_t>;
 Grid LiteralDqaGrid(std::span<const double> channel_max_abs, const ImportantChannels& important, int n, int m);
 
 // The mode that is served: the same two widths on the unsigned grid of `kind` and `rule`.
-// kTensor: one step; kChannel: a step per channel; kPowerOfTwo: one step and a shift per channel.
+// kTensor: one step; kChannel: a step per channel; kPowerOfTwo: one step and a shift per channel, codes of
+// at most `code_bits` bits.
 Grid ServedDqaGrid(std::span<const Histogram> channels, const ImportantChannels& important, int n, int m, StepKind kind,
-                   ClipRule rule);
+                   ClipRule rule, int code_bits = 8);
 
 }  // namespace bitstage

@@ -139,7 +139,9 @@ Command QuantizeCommand() {
           .details =
               "--weights      adaptive (a width a layer; the default), uniform:BITS[:channel|layer],\n"
               "               syq:binary|ternary[:pixel|row|layer]\n"
-              "--activations  uniform:BITS, dqa:N[+M], dqa-paper:N[+M]\n"
+              "--activations  uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M]; CODE: the bits of a code, shifts "
+              "included\n"
+              "               (8; 6 for the fastest 3 x 3 convolutions)\n"
               "--budget       of adaptive weights: '4.5 bits', '300 KB', '1.2 MB', '-0.5 points', 'noise 0.05'\n"
               "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
               "A recipe file is a JSON object of the same names; flags win over it.",

@@ -38,9 +38,13 @@ TEST(ParseActivations, TakesUniformAndBothKindsOfDqa) {
   EXPECT_EQ(dqa->method, ActivationMethod::kDqa);
   EXPECT_EQ(dqa->bits, 4);
   EXPECT_EQ(dqa->extra_bits, 2);
+  EXPECT_EQ(dqa->code_bits, 8);
+  EXPECT_EQ(ParseActivations("uniform:4/6")->code_bits, 6);
+  EXPECT_EQ(ParseActivations("dqa:4+2/6")->code_bits, 6);
   EXPECT_EQ(ParseActivations("dqa:3")->extra_bits, 0);
   EXPECT_EQ(ParseActivations("dqa-paper:3+3")->method, ActivationMethod::kDqaPaper);
-  for (const char* text : {"uniform:1", "uniform:9", "dqa:6+3", "dqa:4+", "dqa:4+1+1", "float", "dqa"}) {
+  for (const char* text : {"uniform:1", "uniform:9", "dqa:6+3", "dqa:4+", "dqa:4+1+1", "float", "dqa", "uniform:4/9",
+                           "uniform:7/6", "dqa:4+3/6", "dqa-paper:4/6", "uniform:4/6/6"}) {
     EXPECT_FALSE(ParseActivations(text).ok()) << text;
   }
 }

@@ -146,6 +146,17 @@ TEST(UnsignedGrid, ShiftsRecoverMostOfWhatAStepPerChannelGains) {
   EXPECT_LT(shifts, 1.4 * steps);
 }
 
+TEST(UnsignedGrid, NarrowCodesLeaveFewerShifts) {
+  std::vector<Histogram> channels;
+  for (uint32_t c = 0; c < 16; ++c) channels.push_back(HistogramOf(AfterRelu(4000, 10 + c, std::exp2(-0.37 * c))));
+  for (const int code_bits : {4, 5, 6, 8}) {
+    const Grid grid = UnsignedGrid(channels, 4, StepKind::kPowerOfTwo, {}, code_bits);
+    EXPECT_TRUE(Validate(grid, 16).ok());
+    EXPECT_LT(grid.MaxCode(), 1 << code_bits);
+    EXPECT_GE(grid.MaxCode(), 15 << (code_bits - 4)) << "the widest channel has the largest shift";
+  }
+}
+
 TEST(SignedGrid, IsSymmetricAndHoldsBothSigns) {
   const std::vector<float> values = Gaussian(5000, 9);
   const std::vector<Histogram> channels = {HistogramOf(values)};
