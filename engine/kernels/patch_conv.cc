@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/padded_row.h"
@@ -9,8 +10,11 @@
 namespace bitstage::kernels {
 namespace {
 
-constexpr int64_t kOverread = 64;          // as params.h allows
-constexpr int64_t kChunkBytes = 16 << 10;  // patches or padded rows beside the weights in the L1 cache
+constexpr int64_t kOverread = 64;  // as params.h allows
+// Patches or padded rows beside four blocks' weights: all in the L1 cache, or in the L2 cache, where weights that take
+// longer to fetch, and to open, serve more pixels.
+constexpr int64_t kSmallChunkBytes = 16 << 10;
+constexpr int64_t kChunkBytes = 192 << 10;
 constexpr int64_t kMinChunkPixels = 48;
 constexpr int64_t kMaxTilePixels = 16;
 // Shares of useful work from which on padded rows beat copied patches.
@@ -56,12 +60,13 @@ struct Layout {
     steps = DivideRoundUp(segment_weights, 4);
     block_bytes = segments * steps * tier.lanes * 4;
     patch_bytes = steps * 4;
+    const int64_t chunk_bytes = kPatchBlocks * block_bytes <= kSmallChunkBytes ? kSmallChunkBytes : kChunkBytes;
     if (source == PatchSource::kRows) {
       const int64_t most =
-          kChunkBytes / (width * shape.in_channels) - (shape.kernel_height - 1) * shape.dilation_height;
+          chunk_bytes / (width * shape.in_channels) - (shape.kernel_height - 1) * shape.dilation_height;
       band_rows = std::clamp<int64_t>(most / shape.stride_height, 1, shape.out_height);
     } else {
-      chunk_pixels = std::max(kMinChunkPixels, kChunkBytes / patch_bytes / kMinChunkPixels * kMinChunkPixels);
+      chunk_pixels = std::max(kMinChunkPixels, chunk_bytes / patch_bytes / kMinChunkPixels * kMinChunkPixels);
     }
   }
 
@@ -77,6 +82,33 @@ struct Layout {
   int64_t chunk_pixels = 0;  // output pixels computed (and their patches copied) at a time
 };
 
+// A section a kernel position, where no step holds two of them.
+PackedShape PackedShapeOf(const PatchTier& tier, const ConvShape& shape, const Layout& layout) {
+  const int64_t vectors = layout.segments * layout.steps;
+  const int64_t sections = shape.in_channels % 4 == 0 ? shape.kernel_height * shape.kernel_width : 1;
+  return {.blocks = layout.blocks,
+          .sections = sections,
+          .section_vectors = vectors / sections,
+          .vector_bytes = tier.lanes * 4};
+}
+
+std::vector<int8_t> Arranged(const PatchTier& tier, const ConvShape& shape, const int8_t* weights) {
+  const Layout layout(tier, shape);
+  std::vector<int8_t> vectors(static_cast<size_t>(layout.blocks * layout.block_bytes));
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  for (int64_t o = 0; o < shape.out_channels; ++o) {
+    int8_t* lane = vectors.data() + o / tier.lanes * layout.block_bytes + o % tier.lanes * 4;
+    for (int64_t i = 0; i < shape.in_channels; ++i) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const int64_t at = tap * shape.in_channels + i;  // in the patch
+        const int64_t step = at / layout.segment_weights * layout.steps + at % layout.segment_weights / 4;
+        lane[step * tier.lanes * 4 + at % layout.segment_weights % 4] = *weights++;
+      }
+    }
+  }
+  return vectors;
+}
+
 class Runner {
  public:
   Runner(const PatchTier& tier, const ConvShape& shape, const ConvCall& call, Scratch& scratch)
@@ -84,6 +116,7 @@ class Runner {
     const int64_t lanes = layout_.blocks * tier.lanes;
     transform_ = PadTransform(call.transform, shape.out_channels, DivideRoundUp(lanes, kOverread) * kOverread, scratch);
     acc_init_ = scratch.Take<int32_t>(lanes);
+    panel_ = scratch.Take<int8_t>(std::min<int64_t>(layout_.blocks, kPatchBlocks) * layout_.block_bytes);
     if (layout_.source == PatchSource::kRows) {
       const int64_t rows = Reach(layout_.band_rows, shape.stride_height, shape.kernel_height, shape.dilation_height);
       const int64_t slack = kMaxTilePixels * shape.stride_width * shape.in_channels + kOverread;
@@ -98,6 +131,8 @@ class Runner {
   }
 
   void Run() {
+    packed_shape_ = PackedShapeOf(tier_, shape_, layout_);
+    packed_ = ViewPackedWeights(packed_shape_, call_.packed_weights);
     const int64_t lanes = layout_.blocks * tier_.lanes;
     std::fill(std::copy_n(call_.acc_init, shape_.out_channels, acc_init_), acc_init_ + lanes, 0);
     if (layout_.source == PatchSource::kRows) return RunRows();
@@ -198,6 +233,14 @@ class Runner {
     }
   }
 
+  // The weights of some blocks as int8; the last ones opened are kept.
+  const int8_t* WeightsOf(int64_t block, int64_t blocks) {
+    if (packed_.width == 8) return reinterpret_cast<const int8_t*>(packed_.chunks) + block * layout_.block_bytes;
+    if (opened_block_ != block) tier_.open({packed_, packed_shape_, block, blocks, panel_});
+    opened_block_ = block;
+    return panel_;
+  }
+
   // `count` output pixels from `first_pixel` on, whose patches begin at `patch`.
   void RunBlock(int64_t block, int64_t first_pixel, int64_t count, const uint8_t* patch, int64_t pixel_bytes,
                 int64_t segment_bytes) {
@@ -209,7 +252,7 @@ class Runner {
     tile.segments = layout_.segments;
     tile.segment_bytes = segment_bytes;
     tile.steps = layout_.steps;
-    tile.weights = reinterpret_cast<const int8_t*>(call_.packed_weights) + block * layout_.block_bytes;
+    tile.weights = WeightsOf(block, blocks);
     tile.block_bytes = layout_.block_bytes;
     tile.acc_init = acc_init_ + channel;
     tile.transform = From(transform_, channel);
@@ -240,7 +283,11 @@ class Runner {
   const ConvCall& call_;
   const Layout layout_;
   PaddedTransform transform_;
+  PackedShape packed_shape_ = {};
+  PackedView packed_ = {};
+  int64_t opened_block_ = -1;
   int32_t* acc_init_;
+  int8_t* panel_;
   uint8_t* patches_;
   uint8_t* padding_ = nullptr;      // pixels of zero points
   const uint8_t** rows_ = nullptr;  // the input rows under a row of outputs; null for those outside
@@ -260,26 +307,12 @@ double PatchCycles(const PatchTier& tier, const ConvShape& shape) {
          (steps * 4 * lanes / tier.macs_per_cycle + copied + static_cast<double>(layout.blocks) * tier.pixel_cycles);
 }
 
-size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape) {
-  const Layout layout(tier, shape);
-  return static_cast<size_t>(layout.blocks * layout.block_bytes);
+size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape, const int8_t* weights) {
+  return PackedWeightsBytes(PackedShapeOf(tier, shape, Layout(tier, shape)), Arranged(tier, shape, weights).data());
 }
 
 void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  const Layout layout(tier, shape);
-  std::memset(packed, 0, PatchPackedBytes(tier, shape));
-  auto* bytes = reinterpret_cast<int8_t*>(packed);
-  const int64_t taps = shape.kernel_height * shape.kernel_width;
-  for (int64_t o = 0; o < shape.out_channels; ++o) {
-    int8_t* lane = bytes + o / tier.lanes * layout.block_bytes + o % tier.lanes * 4;
-    for (int64_t i = 0; i < shape.in_channels; ++i) {
-      for (int64_t tap = 0; tap < taps; ++tap) {
-        const int64_t at = tap * shape.in_channels + i;  // in the patch
-        const int64_t step = at / layout.segment_weights * layout.steps + at % layout.segment_weights / 4;
-        lane[step * tier.lanes * 4 + at % layout.segment_weights % 4] = *weights++;
-      }
-    }
-  }
+  PackWeights(PackedShapeOf(tier, shape, Layout(tier, shape)), Arranged(tier, shape, weights).data(), packed);
 }
 
 size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape) {

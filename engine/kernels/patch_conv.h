@@ -6,12 +6,14 @@
 // A tile is `pixels` output pixels times `blocks` registers of `lanes` output channels. A patch is `segments` pieces of
 // `steps` times four bytes; weights are packed
 //     [ceil(out_channels / lanes)][segments][steps][lanes][4]      int8, what is missing is 0
-// so that a patch may be followed by anything.
+// so that a patch may be followed by anything; where few values occur, in two or four bits (packed_weights.h), and then
+// opened just before they are used.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/packed_weights.h"
 #include "engine/kernels/padded_transform.h"
 #include "engine/kernels/params.h"
 
@@ -49,6 +51,15 @@ struct PatchCopy {
   int64_t count;
 };
 
+// Packed weights of blocks [block, block + blocks) to int8, [block][section][vector][64].
+struct PatchWeights {
+  PackedView packed;
+  PackedShape shape;
+  int64_t block;
+  int64_t blocks;
+  int8_t* to;
+};
+
 inline constexpr int kPatchBlocks = 4;
 
 struct PatchTier {
@@ -62,13 +73,14 @@ struct PatchTier {
   Tile even[kPatchBlocks];
   void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel
   void (*copy)(const PatchCopy& copy);
+  void (*open)(const PatchWeights& weights);
   double macs_per_cycle;  // of a tile
   double pixel_cycles;    // to turn a block of lanes of one pixel into codes
 };
 
 bool PatchSupports(const ConvShape& shape);
 double PatchCycles(const PatchTier& tier, const ConvShape& shape);
-size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape);
+size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape, const int8_t* weights);
 void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
 size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape);
 void PatchRun(const PatchTier& tier, const ConvShape& shape, const ConvCall& call);

@@ -1,6 +1,7 @@
 #include "engine/kernels/patch_conv.h"
 
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
+#include "engine/kernels/avx512_vnni/open_weights.h"
 #include "engine/kernels/avx512_vnni/registers.h"
 
 namespace bitstage::kernels::avx512_vnni {
@@ -222,12 +223,38 @@ void Copy(const PatchCopy& copy) {
   }
 }
 
+template <int kWidth>
+void OpenBlocks(const PatchWeights& weights) {
+  constexpr int kPerChunk = 8 / kWidth;
+  const PackedShape& shape = weights.shape;
+  const uint8_t* chunk =
+      weights.packed.chunks + weights.block * shape.sections * weights.packed.section_chunks * shape.vector_bytes;
+  int8_t* to = weights.to;
+  for (int64_t block = 0; block < weights.blocks; ++block) {
+    for (int64_t section = 0; section < shape.sections; ++section) {
+      const OpenTables tables = TablesFor<kWidth>(weights.packed.tables + section * kPackedTable);
+      for (int64_t left = shape.section_vectors; left > 0; left -= kPerChunk, chunk += 64) {
+        Unrolled<kPerChunk>([&](auto k) {
+          if (k >= left) return;
+          _mm512_storeu_si512(to, OpenVector<kWidth, k>(chunk, tables));
+          to += 64;
+        });
+      }
+    }
+  }
+}
+
+void Open(const PatchWeights& weights) {
+  return weights.packed.width == 2 ? OpenBlocks<2>(weights) : OpenBlocks<4>(weights);
+}
+
 constexpr PatchTier kTier = {
     16,
     {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
     {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}},
     {MicroKernel<1, 1>, MicroKernel<1, 2>, MicroKernel<1, 3>, MicroKernel<1, 4>},
     Copy,
+    Open,
     118,
     4,
 };
@@ -238,7 +265,7 @@ constinit const ConvKernel kPatch = {
     "vnni_patch",
     [](const ConvShape& shape, int, int) { return PatchSupports(shape); },
     [](const ConvShape& shape, int, int) { return PatchCycles(kTier, shape); },
-    [](const ConvShape& shape, const int8_t*) { return PatchPackedBytes(kTier, shape); },
+    [](const ConvShape& shape, const int8_t* weights) { return PatchPackedBytes(kTier, shape, weights); },
     [](const ConvShape& shape, const int8_t* weights, std::byte* packed) { PatchPack(kTier, shape, weights, packed); },
     [](const ConvShape& shape) { return PatchScratchBytes(kTier, shape); },
     [](const ConvShape& shape, const ConvCall& call) { PatchRun(kTier, shape, call); },
