@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages the project needs. Idempotent; prints nothing when all are there.
-#   scripts/install_packages.sh [build] [test] [lint] [fuzz]      (default: build)
+#   scripts/install_packages.sh [build] [test] [bench] [lint] [fuzz]      (default: build)
 set -euo pipefail
 
 declare -A packages=(
   [build]="g++ cmake ninja-build pkg-config ccache mold ca-certificates libgrpc++-dev protobuf-compiler-grpc
            libprotobuf-dev protobuf-compiler libabsl-dev prometheus-cpp-dev libopencv-dev nlohmann-json3-dev
            libspdlog-dev zlib1g-dev"
+  [bench]="libdnnl-dev python3-venv util-linux"
   [test]="libgtest-dev libgmock-dev python3-venv curl"
   [lint]="clang-format-14 clang-tidy-14 shellcheck"
   [fuzz]="clang-14 libfuzzer-14-dev libclang-rt-14-dev"
@@ -14,7 +15,7 @@ declare -A packages=(
 
 wanted=()
 for group in "${@:-build}"; do
-  [ -n "${packages[$group]:-}" ] || { echo "install_packages.sh: unknown group '$group' (build, test, lint, fuzz)" >&2; exit 2; }
+  [ -n "${packages[$group]:-}" ] || { echo "install_packages.sh: unknown group '$group' (build, test, bench, lint, fuzz)" >&2; exit 2; }
   read -r -d '' -a names <<<"${packages[$group]}" || true
   wanted+=("${names[@]}")
 done

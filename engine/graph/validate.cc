@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <unordered_set>
@@ -30,8 +31,10 @@ absl::Status CheckNames(absl::string_view kind, const Items& items) {
 
 // 255 · Σ|folded weight| of every output channel must fit in the int32 accumulators (docs/integer-arithmetic.md §2).
 absl::Status CheckAccumulators(const WeightCodes& codes) {
-  const std::vector<int8_t> folded = codes.Folded();
   const int64_t per_output = codes.shape.InnerElements(0);
+  const int alpha = codes.alpha.empty() ? 1 : *std::max_element(codes.alpha.begin(), codes.alpha.end());
+  if (per_output <= ((int64_t{1} << 31) - 1) / 255 / (codes.MaxMagnitude() * alpha)) return absl::OkStatus();
+  const std::vector<int8_t> folded = codes.Folded();
   for (int64_t o = 0; o < codes.shape[0]; ++o) {
     int64_t sum = 0;
     for (int64_t i = 0; i < per_output; ++i) {

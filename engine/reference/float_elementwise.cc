@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "engine/base/checked_math.h"
 #include "engine/reference/float_kernels.h"
 #include "engine/reference/float_ops.h"
 #include "engine/reference/strided_walk.h"
@@ -29,6 +30,19 @@ struct AxisView {
   int64_t extent, inner, outer;
 };
 
+constexpr int64_t kUnaryRow = 4096;  // elements
+constexpr int64_t kColumns = 256;    // of a row of Softmax or ArgMax
+
+// body(o, first, columns) for every row: columns [first, first + columns) of outer index o.
+template <typename Body>
+void ForColumns(const AxisView& view, RowRange rows, Body body) {
+  const int64_t pieces = DivideRoundUp(view.inner, kColumns);
+  for (int64_t row = rows.begin; row < rows.end; ++row) {
+    const int64_t first = row % pieces * kColumns;
+    body(row / pieces, first, std::min(kColumns, view.inner - first));
+  }
+}
+
 }  // namespace
 
 void Affine(Operand x, Operand scale, Operand shift, float* y) {
@@ -47,10 +61,28 @@ void Combine(BinaryKind kind, const std::optional<Clamp>& clamp, const Shape& ou
   });
 }
 
-void SoftmaxAlong(int axis, Operand x, float* y) {
+int64_t UnaryRows(const Shape& shape) { return DivideRoundUp(shape.elements(), kUnaryRow); }
+
+void ApplyUnaryTo(const Unary& op, Operand x, float* y, RowRange rows) {
+  const int64_t end = std::min(rows.end * kUnaryRow, x.shape.elements());
+  if (op.kind == UnaryKind::kClamp) {  // a loop of its own, which the compiler makes vectors of
+    const float low = op.alpha;
+    const float high = op.beta;
+    for (int64_t i = rows.begin * kUnaryRow; i < end; ++i) y[i] = std::min(std::max(x.data[i], low), high);
+    return;
+  }
+  for (int64_t i = rows.begin * kUnaryRow; i < end; ++i) y[i] = ApplyUnary(op, x.data[i]);
+}
+
+int64_t ColumnRows(const Shape& shape, int axis) {
+  const AxisView view(shape, axis);
+  return view.outer * DivideRoundUp(view.inner, kColumns);
+}
+
+void SoftmaxAlong(int axis, Operand x, float* y, RowRange rows) {
   const AxisView view(x.shape, axis);
-  for (int64_t o = 0; o < view.outer; ++o) {
-    for (int64_t n = 0; n < view.inner; ++n) {
+  ForColumns(view, rows, [&](int64_t o, int64_t first, int64_t columns) {
+    for (int64_t n = first; n < first + columns; ++n) {
       const int64_t base = o * view.extent * view.inner + n;
       const int64_t end = base + view.extent * view.inner;
       double largest = x.data[base];
@@ -59,23 +91,26 @@ void SoftmaxAlong(int axis, Operand x, float* y) {
       for (int64_t i = base; i < end; i += view.inner) sum += std::exp(x.data[i] - largest);
       for (int64_t i = base; i < end; i += view.inner) y[i] = static_cast<float>(std::exp(x.data[i] - largest) / sum);
     }
-  }
+  });
 }
 
-void ArgMaxAlong(const ArgMax& op, Operand x, int64_t* y) {
+void ArgMaxAlong(const ArgMax& op, Operand x, int64_t* y, RowRange rows) {
   const AxisView view(x.shape, op.axis);
-  for (int64_t o = 0; o < view.outer; ++o) {
-    for (int64_t n = 0; n < view.inner; ++n) {
-      const float* column = x.data + o * view.extent * view.inner + n;
-      int64_t best = 0;
-      for (int64_t i = 1; i < view.extent; ++i) {
-        const float challenger = column[i * view.inner];
-        const float champion = column[best * view.inner];
-        if (challenger > champion || (op.select_last && challenger == champion)) best = i;
+  ForColumns(view, rows, [&](int64_t o, int64_t first, int64_t columns) {
+    const float* line = x.data + o * view.extent * view.inner + first;
+    float champions[kColumns];
+    int32_t best[kColumns] = {};
+    std::copy_n(line, columns, champions);
+    for (int64_t i = 1; i < view.extent; ++i) {
+      line += view.inner;
+      for (int64_t n = 0; n < columns; ++n) {
+        const bool wins = op.select_last ? line[n] >= champions[n] : line[n] > champions[n];
+        champions[n] = wins ? line[n] : champions[n];
+        best[n] = wins ? static_cast<int32_t>(i) : best[n];
       }
-      y[o * view.inner + n] = best;
     }
-  }
+    std::copy_n(best, columns, y + o * view.inner + first);
+  });
 }
 
 void QuantizeDequantize(const FakeQuantize& op, Operand x, float* y) {

@@ -19,11 +19,19 @@ inline float ClampTo(const std::optional<Clamp>& clamp, float x) {
   return clamp ? std::min(std::max(x, clamp->low), clamp->high) : x;
 }
 
+// Rows [begin, end) of an operator's work (float_ops.h).
+struct RowRange {
+  int64_t begin, end;
+};
+
 // float_elementwise.cc
+int64_t UnaryRows(const Shape& shape);
+void ApplyUnaryTo(const Unary& op, Operand x, float* y, RowRange rows);
+int64_t ColumnRows(const Shape& shape, int axis);  // of Softmax and ArgMax
 void Affine(Operand x, Operand scale, Operand shift, float* y);
 void Combine(BinaryKind kind, const std::optional<Clamp>& clamp, const Shape& output, Operand a, Operand b, float* y);
-void SoftmaxAlong(int axis, Operand x, float* y);
-void ArgMaxAlong(const ArgMax& op, Operand x, int64_t* y);
+void SoftmaxAlong(int axis, Operand x, float* y, RowRange rows);
+void ArgMaxAlong(const ArgMax& op, Operand x, int64_t* y, RowRange rows);
 void QuantizeDequantize(const FakeQuantize& op, Operand x, float* y);
 
 // float_movement.cc
@@ -35,6 +43,6 @@ void TakeSlice(const Slice& op, Operand x, const Shape& output, float* y);
 // float_spatial.cc
 void PoolWindows(const Pool& op, Operand x, const Shape& output, float* y);
 void MeanOfMaps(Operand x, float* y);
-void ResizeMaps(const Resize& op, Operand x, float* y);
+void ResizeMaps(const Resize& op, Operand x, float* y, RowRange rows);  // a row of one map each
 
 }  // namespace bitstage::float_kernels

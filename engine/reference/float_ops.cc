@@ -8,19 +8,19 @@ namespace bitstage {
 namespace {
 
 using float_kernels::Operand;
+using float_kernels::RowRange;
 
 class OpRunner {
  public:
-  OpRunner(const Graph& graph, const Node& node, std::span<const void* const> inputs, void* output)
-      : graph_(graph), node_(node), inputs_(inputs), output_(output) {}
+  OpRunner(const Graph& graph, const Node& node, std::span<const void* const> inputs, void* output, RowRange rows)
+      : graph_(graph), node_(node), inputs_(inputs), output_(output), rows_(rows) {}
 
   void operator()(const ChannelAffine& op) const {
     float_kernels::Affine(Input(0), ConstantOperand(op.scale), ConstantOperand(op.shift), Output());
   }
   void operator()(const Unary& op) const {
     if (op.kind == UnaryKind::kIdentity) return Copy();
-    const Operand x = Input(0);
-    for (int64_t i = 0, n = x.shape.elements(); i < n; ++i) Output()[i] = ApplyUnary(op, x.data[i]);
+    float_kernels::ApplyUnaryTo(op, Input(0), Output(), rows_);
   }
   void operator()(const Binary& op) const {
     float_kernels::Combine(op.kind, op.clamp, OutputShape(), Input(0), Input(1), Output());
@@ -38,9 +38,11 @@ class OpRunner {
   void operator()(const Transpose& op) const { float_kernels::Permute(op, Input(0), OutputShape(), Output()); }
   void operator()(const Pad& op) const { float_kernels::PadWith(op, Input(0), OutputShape(), Output()); }
   void operator()(const Slice& op) const { float_kernels::TakeSlice(op, Input(0), OutputShape(), Output()); }
-  void operator()(const Resize& op) const { float_kernels::ResizeMaps(op, Input(0), Output()); }
-  void operator()(const Softmax& op) const { float_kernels::SoftmaxAlong(op.axis, Input(0), Output()); }
-  void operator()(const ArgMax& op) const { float_kernels::ArgMaxAlong(op, Input(0), static_cast<int64_t*>(output_)); }
+  void operator()(const Resize& op) const { float_kernels::ResizeMaps(op, Input(0), Output(), rows_); }
+  void operator()(const Softmax& op) const { float_kernels::SoftmaxAlong(op.axis, Input(0), Output(), rows_); }
+  void operator()(const ArgMax& op) const {
+    float_kernels::ArgMaxAlong(op, Input(0), static_cast<int64_t*>(output_), rows_);
+  }
   void operator()(const FakeQuantize& op) const { float_kernels::QuantizeDequantize(op, Input(0), Output()); }
   // Not float ops: see IsFloatOp.
   void operator()(const Conv&) const {}
@@ -66,6 +68,22 @@ class OpRunner {
   const Node& node_;
   std::span<const void* const> inputs_;
   void* output_;
+  RowRange rows_;
+};
+
+// Rows of operators that come in pieces; the shape is the one the pieces are cut from.
+struct RowCounter {
+  const Shape& input;
+  int64_t operator()(const Unary& op) const {
+    return op.kind == UnaryKind::kIdentity ? 1 : float_kernels::UnaryRows(input);
+  }
+  int64_t operator()(const Resize& op) const { return input[0] * op.height; }
+  int64_t operator()(const Softmax& op) const { return float_kernels::ColumnRows(input, op.axis); }
+  int64_t operator()(const ArgMax& op) const { return float_kernels::ColumnRows(input, op.axis); }
+  template <typename T>
+  int64_t operator()(const T&) const {
+    return 1;
+  }
 };
 
 }  // namespace
@@ -73,7 +91,16 @@ class OpRunner {
 bool IsFloatOp(const Op& op) { return WeightsOf(op) == kNoConstant; }
 
 void RunFloatOp(const Graph& graph, const Node& node, std::span<const void* const> inputs, void* output) {
-  std::visit(OpRunner(graph, node, inputs, output), node.op);
+  RunFloatOpRows(graph, node, inputs, output, 0, FloatOpRows(graph, node));
+}
+
+int64_t FloatOpRows(const Graph& graph, const Node& node) {
+  return std::visit(RowCounter{graph.value(node.inputs[0]).shape}, node.op);
+}
+
+void RunFloatOpRows(const Graph& graph, const Node& node, std::span<const void* const> inputs, void* output,
+                    int64_t row_begin, int64_t row_end) {
+  std::visit(OpRunner(graph, node, inputs, output, {row_begin, row_end}), node.op);
 }
 
 void SnapToGrid(const Grid& grid, const Shape& shape, std::span<float> values) {

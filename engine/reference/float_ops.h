@@ -19,6 +19,12 @@ bool IsFloatOp(const Op& op);
 // Requires a validated graph and IsFloatOp(node.op).
 void RunFloatOp(const Graph& graph, const Node& node, std::span<const void* const> inputs, void* output);
 
+// The same in pieces that may run side by side: how many rows an operator's work has (1: it comes in one piece), and
+// the rows [row_begin, row_end) of it.
+int64_t FloatOpRows(const Graph& graph, const Node& node);
+void RunFloatOpRows(const Graph& graph, const Node& node, std::span<const void* const> inputs, void* output,
+                    int64_t row_begin, int64_t row_end);
+
 // f(x) of a unary operator: what tables of codes are made from.
 float ApplyUnary(const Unary& unary, float x);
 

@@ -89,21 +89,35 @@ void MeanOfMaps(Operand x, float* y) {
   }
 }
 
-void ResizeMaps(const Resize& op, Operand x, float* y) {
+void ResizeMaps(const Resize& op, Operand x, float* y, RowRange rows) {
   const int64_t height = x.shape[1];
   const int64_t width = x.shape[2];
-  for (int64_t c = 0; c < x.shape[0]; ++c) {
-    const float* map = x.data + c * height * width;
-    for (int64_t oy = 0; oy < op.height; ++oy) {
-      const Tap v = TapOf(op, oy, height, op.height, op.scale_height);
-      const float* upper = map + v.low * width;
-      const float* lower = map + v.high * width;
-      for (int64_t ox = 0; ox < op.width; ++ox) {
-        const Tap h = TapOf(op, ox, width, op.width, op.scale_width);
-        const float top = upper[h.low] * (1 - h.mix) + upper[h.high] * h.mix;
-        const float bottom = lower[h.low] * (1 - h.mix) + lower[h.high] * h.mix;
-        *y++ = top * (1 - v.mix) + bottom * v.mix;
+  // Columns in pieces that fit on the stack: their taps are found once for all rows, and an input row that several
+  // output rows share is mixed along its columns once.
+  constexpr int64_t kPiece = 256;
+  for (int64_t first = 0; first < op.width; first += kPiece) {
+    const int64_t columns = std::min(kPiece, op.width - first);
+    Tap taps[kPiece];
+    for (int64_t i = 0; i < columns; ++i) taps[i] = TapOf(op, first + i, width, op.width, op.scale_width);
+    float mixed[2][kPiece];
+    const float* mixed_rows[2] = {nullptr, nullptr};
+    const auto mix_columns = [&](const float* row, size_t slot) {
+      if (mixed_rows[slot] == row) return;
+      mixed_rows[slot] = row;
+      for (int64_t i = 0; i < columns; ++i) {
+        mixed[slot][i] = row[taps[i].low] * (1 - taps[i].mix) + row[taps[i].high] * taps[i].mix;
       }
+    };
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      const float* map = x.data + row / op.height * height * width;
+      const Tap v = TapOf(op, row % op.height, height, op.height, op.scale_height);
+      // Rows alternate between the slots, so that the lower one is still there when it has become the upper one.
+      const auto upper = static_cast<size_t>(v.low % 2);
+      const size_t lower = v.high == v.low ? upper : 1 - upper;
+      mix_columns(map + v.low * width, upper);
+      mix_columns(map + v.high * width, lower);
+      float* target = y + row * op.width + first;
+      for (int64_t i = 0; i < columns; ++i) target[i] = mixed[upper][i] * (1 - v.mix) + mixed[lower][i] * v.mix;
     }
   }
 }

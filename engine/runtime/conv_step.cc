@@ -5,7 +5,8 @@
 #include <cstdlib>
 #include <vector>
 
-#include "engine/base/aligned_buffer.h"
+#include "absl/strings/str_cat.h"
+#include "engine/runtime/mapped_buffer.h"
 #include "engine/runtime/output_transform.h"
 
 namespace bitstage {
@@ -14,14 +15,15 @@ namespace {
 // Multiply-accumulates in a nanosecond on one core: low, so that a share of rows is never too small to pay.
 double MacsPerNanosecond(Isa isa) { return isa == Isa::kReference ? 0.5 : 20; }
 
-std::vector<int8_t> FoldedWeights(const ConvLayer& layer) {
-  std::vector<int8_t> folded = layer.weights->Folded();
-  if (!layer.flip_kernel) return folded;
+// alpha · code, flipped where the layer says so. `storage` holds them where they are not the codes themselves.
+std::span<const int8_t> FoldedWeights(const ConvLayer& layer, std::vector<int8_t>& storage) {
+  if (layer.weights->alpha.empty() && !layer.flip_kernel) return layer.weights->codes;
+  storage = layer.weights->Folded();
   const int64_t positions = layer.shape.kernel_height * layer.shape.kernel_width;
-  for (auto kernel = folded.begin(); kernel != folded.end(); kernel += positions) {
+  for (auto kernel = storage.begin(); layer.flip_kernel && kernel != storage.end(); kernel += positions) {
     std::reverse(kernel, kernel + positions);
   }
-  return folded;
+  return storage;
 }
 
 int MaxMagnitude(std::span<const int8_t> weights) {
@@ -58,12 +60,22 @@ bool StaysWithinInt32(const TransformArrays& transform, size_t o, double magnitu
   return magnitude * std::fabs(transform.mult[o]) + std::fabs(transform.add[o]) + residual < 0x1p23;
 }
 
+std::string Describe(const kernels::ConvShape& s) {
+  std::string text = absl::StrCat(s.in_height, "x", s.in_width, "x", s.in_channels, " -> ", s.out_height, "x",
+                                  s.out_width, "x", s.out_channels, ", ", s.kernel_height, "x", s.kernel_width);
+  if (s.stride_height != 1 || s.stride_width != 1) absl::StrAppend(&text, " by ", s.stride_height);
+  if (s.stride_height != s.stride_width) absl::StrAppend(&text, "x", s.stride_width);
+  if (s.dilation_height != 1 || s.dilation_width != 1) absl::StrAppend(&text, ", dilated ", s.dilation_height);
+  if (s.groups != 1) absl::StrAppend(&text, ", ", s.groups, " groups");
+  return text;
+}
+
 class ConvStep : public Step {
  public:
   struct Parameters {
     const kernels::ConvKernel* kernel;
     kernels::ConvShape shape;
-    AlignedBuffer packed;
+    MappedBuffer packed;
     std::vector<int32_t> acc_init;
     TransformArrays transform;
     uint8_t zero_point;
@@ -103,7 +115,8 @@ class ConvStep : public Step {
 
 std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const ConvLayer& layer) {
   const kernels::ConvShape& shape = layer.shape;
-  const std::vector<int8_t> weights = FoldedWeights(layer);
+  std::vector<int8_t> storage;
+  const std::span<const int8_t> weights = FoldedWeights(layer, storage);
   const int max_code =
       std::max(layer.input.grid->MaxCode(), layer.input.grid->zero_point);  // padding is the zero point
   const int max_weight = MaxMagnitude(weights);
@@ -111,7 +124,7 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
 
   ConvStep::Parameters p{.kernel = &kernel,
                          .shape = shape,
-                         .packed = AlignedBuffer(kernel.packed_bytes(shape, weights.data())),
+                         .packed = MappedBuffer(kernel.packed_bytes(shape, weights.data())),
                          .acc_init = {},
                          .transform = MakeConvTransform(layer),
                          .zero_point = static_cast<uint8_t>(layer.input.grid->zero_point),
@@ -126,7 +139,7 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
   for (size_t o = 0; o < static_cast<size_t>(shape.out_channels); ++o) {
     int32_t sum = 0;
     int64_t magnitude = 0;
-    for (const int8_t w : std::span(weights).subspan(o * per_output, per_output)) {
+    for (const int8_t w : weights.subspan(o * per_output, per_output)) {
       sum += w;
       magnitude += std::abs(static_cast<int>(w));
     }
@@ -136,6 +149,13 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
 
   Step::Traits traits;
   traits.kernel = kernel.name;
+  traits.shape = Describe(shape);
+  for (const kernels::ConvKernel* candidate : table.convs) {
+    if (!candidate->supports(shape, max_code, max_weight)) continue;
+    traits.candidates.push_back({candidate->name, candidate->cycles(shape, max_code, max_weight)});
+  }
+  traits.weights = static_cast<int64_t>(weights.size());
+  traits.packed_bytes = p.packed.size();
   traits.reads = {layer.input.place.slot};
   if (layer.residual) traits.reads.push_back(layer.residual->place.slot);
   traits.writes = {layer.output.slot};

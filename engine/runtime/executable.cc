@@ -32,6 +32,40 @@ absl::Status CheckModel(const Model& model) {
   return absl::OkStatus();
 }
 
+// All that is left to know of a model once its weights are packed: shapes, scales and widths, but no codes.
+Model WithoutCodes(const Model& model) {
+  Model slim;
+  slim.name = model.name;
+  slim.preprocessing = model.preprocessing;
+  slim.labels = model.labels;
+  slim.class_offset = model.class_offset;
+  slim.provenance = model.provenance;
+  slim.stage = model.stage;
+  slim.boundary_tables = model.boundary_tables;
+  const Graph& graph = model.graph;
+  slim.graph.values = graph.values;
+  slim.graph.nodes = graph.nodes;
+  slim.graph.inputs = graph.inputs;
+  slim.graph.outputs = graph.outputs;
+  for (const Constant& constant : graph.constants) {
+    if (!constant.codes) {
+      slim.graph.AddConstant(constant.Clone());
+      continue;
+    }
+    const WeightCodes& full = *constant.codes;
+    slim.graph.AddConstant({.name = constant.name,
+                            .values = std::nullopt,
+                            .codes = WeightCodes{.shape = full.shape,
+                                                 .codebook = full.codebook,
+                                                 .bits = full.bits,
+                                                 .kind = full.kind,
+                                                 .codes = {},
+                                                 .scale = full.scale,
+                                                 .alpha = full.alpha}});
+  }
+  return slim;
+}
+
 absl::StatusOr<Isa> ResolveIsa(const CompileOptions& options) {
   if (!options.isa) return ChooseIsa();
   const std::vector<Isa>& supported = SupportedIsas();
@@ -42,8 +76,8 @@ absl::StatusOr<Isa> ResolveIsa(const CompileOptions& options) {
 TensorSpec CodeSpec(const Value& value) { return {value.name, DataType::kUInt8, CodeShape(value.shape)}; }
 
 void Describe(Executable::Plan& plan) {
-  const Graph& graph = plan.model->graph;
-  const bool takes_codes = plan.model->stage && plan.model->stage->index > 0;
+  const Graph& graph = plan.model.graph;
+  const bool takes_codes = plan.model.stage && plan.model.stage->index > 0;
   for (const ValueId id : graph.inputs) {
     const Value& value = graph.value(id);
     plan.inputs.push_back(takes_codes ? CodeSpec(value) : TensorSpec{value.name, value.type, value.shape});
@@ -54,13 +88,31 @@ void Describe(Executable::Plan& plan) {
   }
 }
 
+// What only the finished steps know.
+void DescribeSteps(Executable::Plan& plan) {
+  size_t index = 0;
+  const auto describe = [&](const Step& step) {
+    const Step::Traits& traits = step.traits();
+    StepInfo& info = plan.infos[index++];
+    info.kernel = traits.kernel;
+    info.shape = traits.shape;
+    info.weights = traits.weights;
+    info.packed_bytes = traits.packed_bytes;
+    info.constant_bytes = traits.constant_bytes;
+    info.scratch_bytes = traits.scratch_bytes;
+    info.candidates = traits.candidates;
+  };
+  for (const InputPlan& input : plan.input_plans) describe(*input.from_floats);
+  for (const std::unique_ptr<Step>& step : plan.steps) describe(*step);
+}
+
 absl::Status PlanMemory(Executable::Plan& plan) {
   std::vector<Lifetime> lifetimes(plan.slots.size());
   int64_t at = 0;
   const auto visit = [&](const Step& step) {
     for (const int slot : step.traits().reads) lifetimes[static_cast<size_t>(slot)].Touch(at);
     for (const int slot : step.traits().writes) lifetimes[static_cast<size_t>(slot)].Touch(at);
-    plan.scratch_bytes = std::max(plan.scratch_bytes, step.traits().scratch_bytes);
+    plan.memory.scratch_bytes = std::max(plan.memory.scratch_bytes, step.traits().scratch_bytes);
     plan.memory.weight_bytes += step.traits().constant_bytes;
     ++at;
   };
@@ -69,7 +121,7 @@ absl::Status PlanMemory(Executable::Plan& plan) {
   plan.memory.arena_bytes_per_image = PlanArena(plan.slots, lifetimes);
   if (plan.memory.arena_bytes_per_image <= kMaxArenaBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("model '", plan.model->name, "' needs ", plan.memory.arena_bytes_per_image,
+      absl::StrCat("model '", plan.model.name, "' needs ", plan.memory.arena_bytes_per_image,
                    " bytes of activations for one image, at most ", kMaxArenaBytes, " are served"));
 }
 
@@ -79,10 +131,11 @@ absl::StatusOr<std::shared_ptr<const Executable>> Executable::Compile(std::share
                                                                       const CompileOptions& options) {
   BITSTAGE_RETURN_IF_ERROR(CheckModel(*model));
   auto plan = std::make_unique<Plan>();
-  plan->model = std::move(model);
+  plan->model = WithoutCodes(*model);
   BITSTAGE_ASSIGN_OR_RETURN(plan->isa, ResolveIsa(options));
-  Lowering(kernels::TableFor(plan->isa), *plan).Run();
+  Lowering(kernels::TableFor(plan->isa), model->graph, *plan).Run(options.pool);
   Describe(*plan);
+  DescribeSteps(*plan);
   BITSTAGE_RETURN_IF_ERROR(PlanMemory(*plan));
   return std::shared_ptr<const Executable>(new Executable(std::move(plan)));
 }
@@ -90,7 +143,7 @@ absl::StatusOr<std::shared_ptr<const Executable>> Executable::Compile(std::share
 Executable::Executable(std::unique_ptr<Plan> plan) : plan_(std::move(plan)) {}
 Executable::~Executable() = default;
 
-const Model& Executable::model() const { return *plan_->model; }
+const Model& Executable::model() const { return plan_->model; }
 Isa Executable::isa() const { return plan_->isa; }
 const std::vector<TensorSpec>& Executable::inputs() const { return plan_->inputs; }
 const std::vector<TensorSpec>& Executable::outputs() const { return plan_->outputs; }

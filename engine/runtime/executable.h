@@ -27,6 +27,7 @@
 #include "engine/base/isa.h"
 #include "engine/base/thread_pool.h"
 #include "engine/graph/model.h"
+#include "engine/runtime/step_info.h"
 #include "engine/tensor/tensor.h"
 
 namespace bitstage {
@@ -53,28 +54,23 @@ struct TensorSpec {
 struct MemoryUse {
   size_t weight_bytes = 0;           // packed for this tier, scales and tables included
   size_t arena_bytes_per_image = 0;  // of a session
-};
-
-// One step of the plan, for people and profiles.
-struct StepInfo {
-  std::string node;
-  std::string op;
-  std::string kernel;
-  int64_t macs = 0;  // of one image
+  size_t scratch_bytes = 0;          // of each thread of a session
 };
 
 struct CompileOptions {
-  std::optional<Isa> isa;  // absent: ChooseIsa()
+  std::optional<Isa> isa;      // absent: ChooseIsa()
+  ThreadPool* pool = nullptr;  // shares the packing of weights; only while it compiles
 };
 
 class Executable {
  public:
+  // Keeps weights as the kernels pack them and of `model` all but their codes: let go of it to have its memory back.
   // INVALID_ARGUMENT for a float model ("quantize it first") or one that fails validation.
   static absl::StatusOr<std::shared_ptr<const Executable>> Compile(std::shared_ptr<const Model> model,
                                                                    const CompileOptions& options);
   ~Executable();
 
-  [[nodiscard]] const Model& model() const;
+  [[nodiscard]] const Model& model() const;  // without the codes of its weights
   [[nodiscard]] Isa isa() const;
   [[nodiscard]] const std::vector<TensorSpec>& inputs() const;
   [[nodiscard]] const std::vector<TensorSpec>& outputs() const;

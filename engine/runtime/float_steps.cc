@@ -35,10 +35,10 @@ class FloatOpStep : public Step {
   FloatOpStep(Traits traits, const Graph& graph, const Node& node, std::span<const Place> inputs, const Place& output)
       : Step(std::move(traits)), graph_(graph), node_(node), inputs_(inputs.begin(), inputs.end()), output_(output) {}
 
-  void Run(const Frame& frame, int64_t, int64_t, std::byte* scratch) const override {
+  void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte* scratch) const override {
     auto* pointers = reinterpret_cast<const void**>(scratch);
     for (size_t i = 0; i < inputs_.size(); ++i) pointers[i] = frame.At<void>(inputs_[i]);
-    RunFloatOp(graph_, node_, {pointers, inputs_.size()}, frame.At<void>(output_));
+    RunFloatOpRows(graph_, node_, {pointers, inputs_.size()}, frame.At<void>(output_), row_begin, row_end);
   }
 
  private:
@@ -130,8 +130,9 @@ std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Plac
   return std::make_unique<BytesStep>(std::move(traits), bytes, input, output);
 }
 
-std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Node& node, const kernels::KernelTable& table,
-                                    std::span<const Place> inputs, const Place& output) {
+std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Graph& full, const Node& node,
+                                    const kernels::KernelTable& table, std::span<const Place> inputs,
+                                    const Place& output) {
   Step::Traits traits;
   traits.kernel = "float";
   for (const Place& input : inputs) traits.reads.push_back(input.slot);
@@ -140,9 +141,11 @@ std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Node& node, const 
                            static_cast<double>(MacsOf(graph, node));
   if (IsFloatOp(node.op)) {
     traits.scratch_bytes = inputs.size() * sizeof(void*);
+    traits.rows = FloatOpRows(graph, node);
+    traits.row_nanoseconds /= static_cast<double>(traits.rows);
     return std::make_unique<FloatOpStep>(std::move(traits), graph, node, inputs, output);
   }
-  std::vector<float> weights = RealWeights(graph, node);
+  std::vector<float> weights = RealWeights(full, node);
   traits.constant_bytes = weights.size() * sizeof(float);
   return std::make_unique<FloatConvStep>(std::move(traits), graph, node, std::move(weights), table.sgemm, inputs,
                                          output);

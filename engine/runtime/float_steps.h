@@ -29,8 +29,10 @@ std::unique_ptr<Step> MakeMeanStep(const CodeLayout& layout, const Place& input,
 std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Place& output);
 
 // One node by its float meaning (engine/reference), inputs and output in ONNX layout. Requires a validated graph that
-// outlives the step. Nodes with weights allocate while they run; all others do not.
-std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Node& node, const kernels::KernelTable& table,
-                                    std::span<const Place> inputs, const Place& output);
+// outlives the step; `full` has the codes of its weights and need not. Nodes with weights allocate while they run; all
+// others do not.
+std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Graph& full, const Node& node,
+                                    const kernels::KernelTable& table, std::span<const Place> inputs,
+                                    const Place& output);
 
 }  // namespace bitstage

@@ -11,8 +11,9 @@
 
 namespace bitstage {
 
-Lowering::Lowering(const kernels::KernelTable& table, Executable::Plan& plan)
-    : graph_(plan.model->graph),
+Lowering::Lowering(const kernels::KernelTable& table, const Graph& full, Executable::Plan& plan)
+    : graph_(plan.model.graph),
+      full_(full),
       table_(table),
       plan_(plan),
       placement_(Placement::Of(graph_)),
@@ -20,12 +21,29 @@ Lowering::Lowering(const kernels::KernelTable& table, Executable::Plan& plan)
       interleaved_(graph_.values.size()),
       planar_(graph_.values.size()) {}
 
-void Lowering::Run() {
+void Lowering::Run(ThreadPool* pool) {
   for (size_t i = 0; i < graph_.inputs.size(); ++i) LowerInput(i);
   for (const Node& node : graph_.nodes) {
     if (!std::visit([&](const auto& op) { return Lower(node, op); }, node.op)) LowerToFloat(node);
   }
+  MakeConvSteps(pool);
   plan_.slots = std::move(placement_.slots);
+}
+
+void Lowering::MakeConvSteps(ThreadPool* pool) {
+  // The largest first: threads are done at about the same time.
+  std::stable_sort(pending_.begin(), pending_.end(), [](const PendingConv& a, const PendingConv& b) {
+    return a.layer.weights->codes.size() > b.layer.weights->codes.size();
+  });
+  const auto make = [this](int64_t begin, int64_t end, int) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const PendingConv& pending = pending_[i];
+      plan_.steps[pending.step] = MakeConvStep(table_, pending.layer);
+    }
+  };
+  const auto count = static_cast<int64_t>(pending_.size());
+  if (pool != nullptr) return pool->ParallelFor(count, 1, make);
+  make(0, count, 0);
 }
 
 void Lowering::LowerInput(size_t index) {
@@ -41,7 +59,7 @@ void Lowering::LowerInput(size_t index) {
   CodeOperand raw = input.codes;
   raw.place = caller;
   input.from_codes = MakeCopyStep(raw, input.codes.place);
-  plan_.infos.push_back({value.name, "Quantize", input.from_floats->traits().kernel, 0});
+  plan_.infos.push_back({.node = value.name, .op = "Quantize"});
   plan_.input_plans.push_back(std::move(input));
 }
 
@@ -140,12 +158,12 @@ void Lowering::LowerToFloat(const Node& node) {
   for (const ValueId id : node.inputs) inputs.push_back(FloatPlace(node, id));
   const bool to_codes = IsCode(node.output);
   const Place output = to_codes ? AddFloatSlot(ValueOf(node.output).shape.elements()) : PlaceOf(node.output);
-  Emit(node, MakeFloatStep(graph_, node, table_, inputs, output), MacsOf(graph_, node));
+  Emit(node, MakeFloatStep(graph_, full_, node, table_, inputs, output), MacsOf(graph_, node));
   if (to_codes) Emit(node, MakeQuantizeStep(table_, output, OperandOf(node.output)));
 }
 
 void Lowering::Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs) {
-  plan_.infos.push_back({node.name, OpName(node.op), step->traits().kernel, macs});
+  plan_.infos.push_back({.node = node.name, .op = OpName(node.op), .macs = macs});
   plan_.steps.push_back(std::move(step));
 }
 

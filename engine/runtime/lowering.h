@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/kernels/kernel_table.h"
+#include "engine/runtime/conv_step.h"
 #include "engine/runtime/placement.h"
 #include "engine/runtime/plan.h"
 
@@ -16,8 +17,10 @@ namespace bitstage {
 class Lowering {
  public:
   // Adds to `plan`, whose model is quantized and validated, the inputs, the steps and the slots (without offsets).
-  Lowering(const kernels::KernelTable& table, Executable::Plan& plan);
-  void Run();
+  // `full` is the graph of that model with the codes of its weights.
+  Lowering(const kernels::KernelTable& table, const Graph& full, Executable::Plan& plan);
+  // `pool` may be null; packing weights is what takes time.
+  void Run(ThreadPool* pool);
 
  private:
   // One overload a kind of node: emits its steps, or returns false where the float meaning must do.
@@ -45,7 +48,8 @@ class Lowering {
   bool LowerToMove(const Node& node);
   void LowerToFloat(const Node& node);
   // `layer` lacks only the node's constants and output.
-  void EmitConv(const Node& node, struct ConvLayer& layer);
+  void EmitConv(const Node& node, ConvLayer& layer);
+  void MakeConvSteps(ThreadPool* pool);
   void Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs = 0);
 
   [[nodiscard]] const Value& ValueOf(ValueId id) const { return graph_.value(id); }
@@ -58,7 +62,14 @@ class Lowering {
   // pixels, or a dequantized copy, made likewise.
   Place FloatPlace(const Node& consumer, ValueId id);
 
+  // A step that is made when all layers are known.
+  struct PendingConv {
+    size_t step;
+    ConvLayer layer;
+  };
+
   const Graph& graph_;
+  const Graph& full_;
   const kernels::KernelTable& table_;
   Executable::Plan& plan_;
   Placement placement_;
@@ -66,6 +77,7 @@ class Lowering {
   std::vector<Place> float_copies_;
   std::vector<Place> interleaved_;  // float32 H x W x C, as convolutions write it
   std::vector<bool> planar_;        // … and it is in the value's own place too
+  std::vector<PendingConv> pending_;
 };
 
 }  // namespace bitstage

@@ -21,7 +21,7 @@ struct InputPlan {
 };
 
 struct Executable::Plan {
-  std::shared_ptr<const Model> model;  // steps point into its graph
+  Model model;  // without codes; steps point into its graph
   Isa isa = Isa::kReference;
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
@@ -31,7 +31,6 @@ struct Executable::Plan {
   std::vector<Slot> slots;
   std::vector<InputPlan> input_plans;
   std::vector<std::unique_ptr<Step>> steps;
-  size_t scratch_bytes = 0;  // of each thread
 };
 
 }  // namespace bitstage

@@ -7,6 +7,7 @@
 #include "engine/base/aligned_buffer.h"
 #include "engine/base/status_macros.h"
 #include "engine/runtime/executable.h"
+#include "engine/runtime/mapped_buffer.h"
 #include "engine/runtime/plan.h"
 
 namespace bitstage {
@@ -54,7 +55,7 @@ struct Session::State {
         arena(plan.memory.arena_bytes_per_image * static_cast<size_t>(max_batch)),
         bases(plan.slots.size()),
         strides(plan.slots.size()) {
-    for (int i = 0; i < (pool == nullptr ? 1 : pool->threads()); ++i) scratch.emplace_back(plan.scratch_bytes);
+    for (int i = 0; i < (pool == nullptr ? 1 : pool->threads()); ++i) scratch.emplace_back(plan.memory.scratch_bytes);
     for (const TensorSpec& spec : plan.outputs) {
       const auto elements = static_cast<size_t>(spec.shape.elements() * max_batch);
       outputs.emplace_back(elements * SizeOf(spec.type));
@@ -79,10 +80,10 @@ struct Session::State {
   const Executable::Plan& plan;
   int64_t max_batch;
   ThreadPool* pool;
-  AlignedBuffer arena;
+  MappedBuffer arena;
   std::vector<AlignedBuffer> outputs;
-  std::vector<AlignedBuffer> scratch;  // by worker
-  std::vector<std::byte*> bases;       // by slot
+  std::vector<MappedBuffer> scratch;  // by worker
+  std::vector<std::byte*> bases;      // by slot
   std::vector<size_t> strides;
   int64_t batch = 0;
   std::vector<int64_t> nanoseconds;  // empty: no profiling

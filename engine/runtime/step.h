@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/runtime/step_info.h"
+
 namespace bitstage {
 
 // Where a value lies: a slot of the memory plan, and how far inside. Several values share a slot where a concatenation
@@ -44,12 +46,16 @@ class Step {
  public:
   // What the plan must know of a step.
   struct Traits {
-    std::string kernel;              // for people
+    std::string kernel;  // for people, as are `shape` and `candidates`
+    std::string shape;
+    std::vector<KernelCandidate> candidates;
     std::vector<int> reads, writes;  // slots
     int64_t rows = 1;                // independent units of work of one image
     double row_nanoseconds = 0;      // a rough guess: decides how rows are shared among threads
     size_t scratch_bytes = 0;        // of each thread
     size_t constant_bytes = 0;       // packed weights, scales, tables
+    size_t packed_bytes = 0;         // of them weights, `weights` in number
+    int64_t weights = 0;
   };
 
   virtual ~Step() = default;

@@ -92,21 +92,22 @@ bool Lowering::Lower(const Node& node, const ConvTranspose& op) {
 }
 
 void Lowering::EmitConv(const Node& node, ConvLayer& layer) {
-  layer.weights = &*graph_.constant(WeightsOf(node.op)).codes;
+  layer.weights = &*full_.constant(WeightsOf(node.op)).codes;
   if (const ConstantId bias = BiasOf(node.op); bias != kNoConstant) {
     layer.bias = graph_.constant(bias).values->Span<float>();
   }
-  const int64_t macs = MacsOf(graph_, node);
   layer.output = PlaceOf(node.output);
+  const CodeLayout layout = CodeLayout::Of(ValueOf(node.output).shape);
+  const bool is_map = !IsCode(node.output) && ValueOf(node.output).shape.rank() == 3 && layout.pixels() > 1;
   if (IsCode(node.output)) {
     layer.output_grid = &*ValueOf(node.output).grid;
-    return Emit(node, MakeConvStep(table_, layer), macs);
+  } else {
+    if (is_map) layer.output = AddFloatSlot(layout.pixels() * layout.channels);
+    layer.output.pixel_stride = layout.channels;
   }
-  const CodeLayout layout = CodeLayout::Of(ValueOf(node.output).shape);
-  const bool is_map = ValueOf(node.output).shape.rank() == 3 && layout.pixels() > 1;
-  if (is_map) layer.output = AddFloatSlot(layout.pixels() * layout.channels);
-  layer.output.pixel_stride = layout.channels;
-  Emit(node, MakeConvStep(table_, layer), macs);
+  pending_.push_back({plan_.steps.size(), layer});
+  plan_.steps.push_back(nullptr);
+  plan_.infos.push_back({.node = node.name, .op = OpName(node.op), .macs = MacsOf(graph_, node)});
   if (!is_map) return;
   interleaved_[static_cast<size_t>(node.output)] = layer.output;
   const bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();

@@ -36,10 +36,12 @@ int WeightCodes::AlphaOf(int64_t y, int64_t x) const {
 std::vector<int8_t> WeightCodes::Folded() const {
   std::vector<int8_t> folded = codes;
   if (alpha.empty()) return folded;
-  const auto positions = static_cast<size_t>(shape[2] * shape[3]);
-  for (size_t i = 0; i < folded.size(); ++i) {
-    const auto position = static_cast<int64_t>(i % positions);
-    folded[i] = static_cast<int8_t>(folded[i] * AlphaOf(position / shape[3], position % shape[3]));
+  std::vector<int> alphas;
+  for (int64_t y = 0; y < shape[2]; ++y) {
+    for (int64_t x = 0; x < shape[3]; ++x) alphas.push_back(AlphaOf(y, x));
+  }
+  for (size_t i = 0; i < folded.size(); i += alphas.size()) {
+    for (size_t p = 0; p < alphas.size(); ++p) folded[i + p] = static_cast<int8_t>(folded[i + p] * alphas[p]);
   }
   return folded;
 }

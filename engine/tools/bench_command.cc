@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,8 +11,10 @@
 #include "engine/base/status_macros.h"
 #include "engine/base/table.h"
 #include "engine/base/thread_pool.h"
+#include "engine/kernels/peak.h"
 #include "engine/runtime/executable.h"
 #include "engine/tools/command.h"
+#include "engine/tools/cycle_counter.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
 
@@ -92,7 +95,9 @@ absl::StatusOr<std::vector<double>> ProfileSteps(Subject& subject, Milliseconds 
   return medians;
 }
 
-Json PrintProfile(const Executable& executable, const std::vector<double>& steps, int64_t batch, Console& console) {
+// peak: of all threads, in billions of multiply-accumulates a second; 0 where there is none.
+Json PrintProfile(const Executable& executable, const std::vector<double>& steps, int64_t batch, double peak,
+                  Console& console) {
   double sum = 0;
   for (const double ms : steps) sum += ms;
   Table table({{"layer", Align::kLeft, kNameWidth},
@@ -100,19 +105,21 @@ Json PrintProfile(const Executable& executable, const std::vector<double>& steps
                {"kernel"},
                {"ms", Align::kRight},
                {"share", Align::kRight},
-               {"GMAC/s", Align::kRight}});
+               {"GMAC/s", Align::kRight},
+               {"of the peak", Align::kRight}});
   Json layers = Json::array();
   for (size_t i = 0; i < steps.size(); ++i) {
     const StepInfo& info = executable.steps()[i];
     const double rate = steps[i] > 0 ? static_cast<double>(info.macs * batch) / steps[i] / 1e6 : 0;
     table.AddRow({info.node, info.op, info.kernel, absl::StrFormat("%.4f", steps[i]),
                   absl::StrFormat("%.1f %%", sum > 0 ? 100 * steps[i] / sum : 0),
-                  info.macs == 0 ? "" : absl::StrFormat("%.1f", rate)});
+                  info.macs == 0 ? "" : absl::StrFormat("%.1f", rate),
+                  info.macs == 0 || peak == 0 ? "" : absl::StrFormat("%.0f %%", 100 * rate / peak)});
     layers.push_back(
         {{"name", info.node}, {"op", info.op}, {"kernel", info.kernel}, {"ms", steps[i]}, {"macs", info.macs * batch}});
   }
   table.AddRule();
-  table.AddRow({"all steps", "", "", absl::StrFormat("%.4f", sum), "100.0 %", ""});
+  table.AddRow({"all steps", "", "", absl::StrFormat("%.4f", sum), "100.0 %", "", ""});
   table.Print(console.out, console.out_is_terminal);
   console.out << '\n';
   return layers;
@@ -131,13 +138,15 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
                      "quantize ",
                      path, " --calibration random -o M.bitstage"));
   }
-  BITSTAGE_ASSIGN_OR_RETURN(const auto executable,
-                            Executable::Compile(std::make_shared<const Model>(std::move(model)), {}));
   ThreadPool pool(static_cast<int>(threads));
+  BITSTAGE_ASSIGN_OR_RETURN(const auto executable, Executable::Compile(std::make_shared<const Model>(std::move(model)),
+                                                                       {.isa = std::nullopt, .pool = &pool}));
   Subject subject(executable, batch, &pool);
   BITSTAGE_RETURN_IF_ERROR(
       subject.Run(std::min<Milliseconds>(kWarmUp, Milliseconds(seconds * 1000)), kWarmUpRuns).status());
+  const CycleCounter counter;
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<double> durations, subject.Run(Milliseconds(seconds * 1000), kMinRuns));
+  const std::optional<int64_t> cycles = counter.Cycles();
   const double median = Median(durations);
   const double least = *std::min_element(durations.begin(), durations.end());
   int64_t macs = 0;
@@ -153,9 +162,23 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
                {"macs", macs},
                {"weight_bytes", executable->memory().weight_bytes},
                {"arena_bytes", subject.session().arena_bytes()}};
+  // The calling thread's: with more threads it does only its share.
+  std::optional<double> macs_per_cycle;
+  if (cycles && *cycles > 0 && threads == 1) {
+    macs_per_cycle = static_cast<double>(macs) * static_cast<double>(durations.size()) / static_cast<double>(*cycles);
+    json["macs_per_cycle"] = *macs_per_cycle;
+  }
   if (arguments.Has("profile")) {
+    const double peak = kernels::MeasurePeak(executable->isa()) * static_cast<double>(threads);
     BITSTAGE_ASSIGN_OR_RETURN(const std::vector<double> steps, ProfileSteps(subject, Milliseconds(seconds * 1000)));
-    json["layers"] = PrintProfile(*executable, steps, batch, console);
+    json["peak_gmacs"] = peak;
+    json["layers"] = PrintProfile(*executable, steps, batch, peak, console);
+    if (peak > 0) {
+      console.out << absl::StrFormat(
+          "the peak is %.0f GMAC/s: the tier's own dot products, measured on one thread, times the threads. Kernels "
+          "that multiply less than the convolution says (Winograd) may pass it\n\n",
+          peak);
+    }
   }
   console.out << path << ", batch " << batch << ", " << threads << " thread" << (threads == 1 ? "" : "s") << ", "
               << Name(executable->isa()) << '\n'
@@ -163,6 +186,7 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
                                  durations.size())
               << absl::StrFormat("  rate       %.1f images/s, %.1f GMAC/s\n",
                                  static_cast<double>(batch) / median * 1000, static_cast<double>(macs) / median / 1e6)
+              << (macs_per_cycle ? absl::StrFormat("  cycles     %.1f MAC a cycle\n", *macs_per_cycle) : "")
               << absl::StrFormat("  memory     %s bytes of packed weights, %s bytes of activations\n",
                                  Thousands(static_cast<int64_t>(executable->memory().weight_bytes)),
                                  Thousands(static_cast<int64_t>(subject.session().arena_bytes())));

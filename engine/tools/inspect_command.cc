@@ -11,6 +11,7 @@
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
 #include "engine/tools/model_summary.h"
+#include "engine/tools/plan_report.h"
 
 namespace bitstage {
 namespace {
@@ -190,9 +191,21 @@ Json ToJson(const Model& model, const ModelSummary& summary, const std::string& 
   return json;
 }
 
+absl::Status InspectPlan(Model model, bool as_json, Console& console) {
+  BITSTAGE_ASSIGN_OR_RETURN(const auto executable,
+                            Executable::Compile(std::make_shared<const Model>(std::move(model)), {}));
+  if (as_json) {
+    PrintJsonLine(PlanToJson(*executable), console.out);
+  } else {
+    PrintPlan(*executable, console);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RunInspect(const Arguments& arguments, Console& console) {
   const std::string& path = arguments.positional()[0];
-  BITSTAGE_ASSIGN_OR_RETURN(const Model model, LoadModel(path));
+  BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(path));
+  if (arguments.Has("plan")) return InspectPlan(std::move(model), arguments.Has("json"), console);
   std::error_code error;
   const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(path, error));
   const ModelSummary summary = Summarize(model);
@@ -208,12 +221,13 @@ absl::Status RunInspect(const Arguments& arguments, Console& console) {
 
 Command InspectCommand() {
   return {.name = "inspect",
-          .synopsis = "FILE [--json]",
+          .synopsis = "FILE [--plan] [--json]",
           .summary = "Show the layers of a .bitstage or ONNX file, their bits, bytes and MACs.",
           .details =
               "bits: of a weight at rest, without scales (with them in the last line). activation: the grid of the\n"
               "layer's output; 4+2 bits: some channels have 2 more. share: of the file's bytes.",
-          .flags = {{.name = "json", .help = "print one JSON object in place of the table"}},
+          .flags = {{.name = "plan", .help = "how this CPU would run a quantized model: kernels, why, packed bytes"},
+                    {.name = "json", .help = "print one JSON object in place of the table"}},
           .min_positional = 1,
           .max_positional = 1,
           .run = RunInspect};

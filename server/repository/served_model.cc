@@ -1,5 +1,7 @@
 #include "server/repository/served_model.h"
 
+#include <malloc.h>
+
 #include <filesystem>
 #include <utility>
 
@@ -51,7 +53,8 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& 
   std::error_code error;
   const uintmax_t file_bytes = std::filesystem::file_size(path, error);
   auto shared = std::make_shared<const Model>(std::move(model));
-  BITSTAGE_ASSIGN_OR_RETURN(std::shared_ptr<const Executable> executable, Executable::Compile(shared, {}));
+  BITSTAGE_ASSIGN_OR_RETURN(std::shared_ptr<const Executable> executable,
+                            Executable::Compile(shared, {.isa = std::nullopt, .pool = options.pool}));
   ModelInterface interface {
     .name = name, .version = std::to_string(version), .inputs = executable->inputs(), .outputs = executable->outputs(),
     .preprocessing = shared->preprocessing, .labels = shared->labels, .max_batch = options.max_batch
@@ -62,6 +65,8 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& 
                            .file_bytes = error ? 0 : file_bytes};
   auto served = std::make_shared<ServedModel>(std::move(interface), memory, std::move(executable), options.pool);
   BITSTAGE_RETURN_IF_ERROR(WarmUp(*served));
+  shared.reset();
+  malloc_trim(0);  // the weights' codes, which the kernels have packed: megabytes that the heap would keep
   return served;
 }
 

@@ -19,4 +19,7 @@ void MaxPool(const PoolCall& call);
 void AveragePool(const PoolCall& call);
 void Quantize(const QuantizeCall& call);
 
+// engine/kernels/peak.h
+int64_t DotProducts(int64_t rounds);
+
 }  // namespace bitstage::kernels::avx512_vnni

@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""What a busy neighbour does to a request that two threads share: its time while another process computes on every core,
+over its idle time. A pool that waits for a worker without a CPU would be hundreds of times slower; half of each core is
+what two fair processes get.
+
+  neighbour.py BITSTAGE_MODEL MODEL.bitstage
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+ROUNDS = 5
+
+
+def bench(tool, model):
+    out = subprocess.run([tool, "bench", model, "--threads", "2", "--seconds", "1", "--json"], check=True,
+                         capture_output=True, text=True).stdout
+    return json.loads(out.splitlines()[-1])["ms"]
+
+
+def main():
+    tool, model = sys.argv[1:3]
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    os.sched_setaffinity(0, cpus)
+    if len(cpus) < 2:
+        return "neighbour.py needs two CPUs"
+    idle, busy = [], []
+    for _ in range(ROUNDS):
+        idle.append(bench(tool, model))
+        neighbours = [subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, [{cpu}])\nwhile True: pass"])
+                      for cpu in cpus]
+        try:
+            busy.append(bench(tool, model))
+        finally:
+            for neighbour in neighbours:
+                neighbour.kill()
+                neighbour.wait()
+    ratios = sorted(b / i for b, i in zip(busy, idle))
+    print(json.dumps({"idle_ms": round(statistics.median(idle), 3), "busy_ms": round(statistics.median(busy), 3),
+                      "ratio": round(statistics.median(ratios), 2), "low": round(ratios[0], 2),
+                      "high": round(ratios[-1], 2)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
