@@ -5,7 +5,8 @@
 #   scripts/check_kernels_disassembly.sh BUILD_FOLDER
 #
 # An innermost loop is the stretch up to a backward jump that holds no other backward jump. The functions are those named
-# *MicroKernel*; an object file without one is an error, so that a renaming cannot switch the check off.
+# *MicroKernel*; an object file without one is an error, so that a renaming cannot switch the check off. Each micro-kernel
+# of the AMX tier must multiply tiles.
 set -euo pipefail
 
 if [[ $# -ne 1 || ! -d $1 ]]; then
@@ -13,7 +14,8 @@ if [[ $# -ne 1 || ! -d $1 ]]; then
   exit 2
 fi
 
-objects=$(find "$1" -path '*bitstage_kernels.dir/avx*/*_conv.cc.o' -o -path '*bitstage_kernels.dir/avx*/gemv.cc.o' | sort)
+objects=$(find "$1" -path '*bitstage_kernels.dir/avx*/*_conv.cc.o' -o -path '*bitstage_kernels.dir/avx*/gemv.cc.o' -o \
+  -path '*bitstage_kernels.dir/amx/micro_kernel.cc.o' | sort)
 if [[ -z $objects ]]; then
   echo "no vector kernels below $1: build the target bitstage_kernels first" >&2
   exit 2
@@ -31,6 +33,10 @@ for object in $objects; do
     function check_function(   loop, other, inner, i) {
       if (name == "") return
       ++functions
+      if (object ~ /\/amx\// && products == 0) {
+        print object ": " name ": no tile products"
+        bad = 1
+      }
       for (loop = 0; loop < loops; ++loop) {
         inner = 1
         for (other = 0; other < loops; ++other) {
@@ -50,7 +56,7 @@ for object in $objects; do
     /^[0-9a-f]+ <.*>:$/ {
       check_function()
       name = ""
-      count = loops = frame = 0
+      count = loops = frame = products = 0
       if ($0 ~ /MicroKernel/) { name = $0; sub(/^[0-9a-f]+ </, "", name); sub(/>:$/, "", name) }
       next
     }
@@ -59,6 +65,7 @@ for object in $objects; do
       gsub(/[ :]/, "", part[1])
       address[count] = hex(part[1])
       text[count] = part[2]
+      if (part[2] ~ /^tdpbusd/) ++products
       if (part[2] ~ /^mov +%rsp,%rbp/) frame = 1  # else rbp is a register like any other
       if (part[2] ~ /^j/) {
         split(part[2], jump, " +")

@@ -4,6 +4,10 @@
 #include "engine/kernels/sgemm.h"
 
 #if defined(__x86_64__)
+#include <algorithm>
+#include <array>
+
+#include "engine/kernels/amx/amx.h"
 #include "engine/kernels/avx2/avx2.h"
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
 #endif
@@ -44,6 +48,17 @@ constexpr KernelTable kAvx512VnniTable = {
     Isa::kAvx512Vnni,         kAvx512VnniConvs,      avx512_vnni::Add, avx512_vnni::MaxPool,
     avx512_vnni::AveragePool, avx512_vnni::Quantize, SgemmAvx512,
 };
+
+// Tiles help convolutions alone, and not all of them.
+constexpr auto kAmxConvs = [] {
+  std::array<const ConvKernel*, 1 + std::size(kAvx512VnniConvs)> convs = {&amx::kDirect};
+  std::copy(std::begin(kAvx512VnniConvs), std::end(kAvx512VnniConvs), convs.begin() + 1);
+  return convs;
+}();
+constexpr KernelTable kAmxTable = {
+    Isa::kAmx,   kAmxConvs, avx512_vnni::Add, avx512_vnni::MaxPool, avx512_vnni::AveragePool, avx512_vnni::Quantize,
+    SgemmAvx512,
+};
 #endif
 
 }  // namespace
@@ -66,6 +81,7 @@ const KernelTable& TableFor(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2) return kAvx2Table;
   if (isa == Isa::kAvx512Vnni) return kAvx512VnniTable;
+  if (isa == Isa::kAmx) return kAmxTable;
 #else
   (void)isa;
 #endif

@@ -200,7 +200,7 @@ Command BenchCommand() {
   return {.name = "bench",
           .synopsis = "M.bitstage [--batch N] [--threads N] [--profile] [--json]",
           .summary = "Time a quantized model, in all and by layer.",
-          .details = "The environment variable BITSTAGE_ISA names the instruction set: reference, avx2, avx512_vnni.",
+          .details = "The environment variable BITSTAGE_ISA names the instruction set: reference, avx2, avx512_vnni, amx.",
           .flags = {{.name = "batch", .value = "N", .help = "images a batch (1)"},
                     {.name = "threads", .value = "N", .help = "threads (as many as the process has CPUs)"},
                     {.name = "seconds", .value = "S", .help = "how long to measure, after the warm-up (1)"},

@@ -142,7 +142,7 @@ std::string FlagsHelp() {
     absl::StrAppendFormat(&help, "  %-26s %s%s\n", left, flag.help, DefaultText(flag));
   }
   absl::StrAppend(&help,
-                  "\nThe environment variable BITSTAGE_ISA forces an instruction set: reference, avx2, avx512_vnni.\n");
+                  "\nThe environment variable BITSTAGE_ISA forces an instruction set: reference, avx2, avx512_vnni, amx.\n");
   return help;
 }
 

@@ -77,7 +77,7 @@ TEST(Isa, AnUnknownNameIsRefusedWithTheListOfTiers) {
 }
 
 TEST(Isa, ATierThisCpuLacksIsRefused) {
-  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512Vnni}) {
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvx512Vnni, Isa::kAmx}) {
     if (isa <= SupportedIsas().back()) continue;
     const ForcedIsa forced(std::string(Name(isa)).c_str());
     EXPECT_EQ(ChooseIsa().status().code(), absl::StatusCode::kInvalidArgument);

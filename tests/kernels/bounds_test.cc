@@ -6,6 +6,7 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
+#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
 
 namespace bitstage::kernels {
@@ -43,7 +44,9 @@ class BoundsTest : public ::testing::TestWithParam<Isa> {
                       .residual_mult = {},
                       .low = std::vector<float>(outputs, -infinity),
                       .high = std::vector<float>(outputs, infinity),
-                      .shift = {}};
+                      .shift = {},
+                      .low_codes = {},
+                      .high_codes = {}};
     conv.row_begin = 0;
     conv.row_end = shape.out_height;
     for (size_t i = 0; i < conv.input.size(); ++i) {
@@ -66,7 +69,7 @@ class BoundsTest : public ::testing::TestWithParam<Isa> {
 };
 
 std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, BoundsTest, ::testing::ValuesIn(SupportedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, BoundsTest, ::testing::ValuesIn(TestedIsas()), IsaName);
 
 // Around each limit: two products in 16 bits (2 · 255 · 64, 2 · 129 · 127), as many as a layer has (15 · 1), few (63 ·
 // 7).

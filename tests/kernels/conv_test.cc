@@ -8,6 +8,7 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
+#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
 
 namespace bitstage::kernels {
@@ -32,7 +33,7 @@ class ConvTest : public ::testing::TestWithParam<Isa> {
 };
 
 std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, ConvTest, ::testing::ValuesIn(SupportedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, ConvTest, ::testing::ValuesIn(TestedIsas()), IsaName);
 
 TEST_P(ConvTest, RandomLayersEqualTheReference) {
   for (uint32_t seed = 0; seed < 400; ++seed) {
@@ -308,6 +309,10 @@ TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
       EXPECT_EQ(name(dense, 255, 127), "vnni_patch");
       EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
       EXPECT_EQ(name(product, 255, 127), "vnni_gemv");
+      break;
+    case Isa::kAmx:
+      EXPECT_EQ(name(dense, 255, 127), "amx_direct");
+      EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
       break;
   }
 }

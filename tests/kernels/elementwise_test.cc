@@ -3,6 +3,7 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
+#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
 
 namespace bitstage::kernels {
@@ -12,7 +13,7 @@ using ::testing::ElementsAre;
 
 class AddTest : public ::testing::TestWithParam<Isa> {};
 std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, AddTest, ::testing::ValuesIn(SupportedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, AddTest, ::testing::ValuesIn(TestedIsas()), IsaName);
 
 std::vector<uint8_t> RandomCodes(Random& random, int64_t count) {
   std::vector<uint8_t> codes(static_cast<size_t>(count));

@@ -5,6 +5,7 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
+#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
 
 namespace bitstage::kernels {
@@ -15,7 +16,7 @@ using ::testing::ElementsAre;
 
 class PoolTest : public ::testing::TestWithParam<Isa> {};
 std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, PoolTest, ::testing::ValuesIn(SupportedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, PoolTest, ::testing::ValuesIn(TestedIsas()), IsaName);
 
 // A pooling layer with all it reads.
 struct PoolCase {

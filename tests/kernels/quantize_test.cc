@@ -5,6 +5,7 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/tensor/grid.h"
+#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
 
 namespace bitstage::kernels {
@@ -12,7 +13,7 @@ namespace {
 
 class QuantizeTest : public ::testing::TestWithParam<Isa> {};
 std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeTest, ::testing::ValuesIn(SupportedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeTest, ::testing::ValuesIn(TestedIsas()), IsaName);
 
 // A value anywhere on the grid or beyond, often in the middle between two codes, now and then none at all.
 float RandomValue(Random& random, const Grid& grid, int64_t channel) {

@@ -6,11 +6,13 @@
 #include <limits>
 #include <sstream>
 
-#include "engine/base/aligned_buffer.h"
+#include "engine/base/checked_math.h"
+#include "tests/kernels/guarded_buffer.h"
 
 namespace bitstage::kernels {
 namespace {
 
+constexpr int64_t kLine = 64;
 constexpr int64_t kReadable = 64;  // past an input's last pixel, as params.h allows
 
 // Random codes, now and then only the extreme ones.
@@ -215,32 +217,43 @@ std::string ConvCase::Describe() const {
 }
 
 std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
-  AlignedBuffer packed(kernel.packed_bytes(shape, weights.data()));
-  kernel.pack(shape, weights.data(), packed.data());
-  AlignedBuffer scratch(kernel.scratch_bytes(shape));
-  const size_t element = to_float ? sizeof(float) : 1;
-  std::vector<uint8_t> output(static_cast<size_t>(shape.out_height * shape.out_width * output_pixel_stride) * element,
-                              kUntouched);
+  GuardedBuffer packed(RoundUp(static_cast<int64_t>(kernel.packed_bytes(shape, weights.data())), kLine) + kReadable);
+  kernel.pack(shape, weights.data(), packed.As<std::byte>());
+  const GuardedBuffer scratch(RoundUp(static_cast<int64_t>(kernel.scratch_bytes(shape)), kLine));
+  const auto pixels_end = [](int64_t pixels, int64_t stride, int64_t channels) {
+    return (pixels - 1) * stride + channels;
+  };
+  const GuardedBuffer guarded_input(
+      input, pixels_end(shape.in_height * shape.in_width, input_pixel_stride, shape.in_channels) + kReadable);
+  const int64_t out_pixels = shape.out_height * shape.out_width;
+  const GuardedBuffer guarded_residual(
+      residual, residual.empty() ? 0 : pixels_end(out_pixels, residual_pixel_stride, shape.out_channels) + kReadable);
+  const int64_t element = to_float ? static_cast<int64_t>(sizeof(float)) : 1;
+  GuardedBuffer output(
+      std::vector<uint8_t>(static_cast<size_t>(out_pixels * output_pixel_stride * element), kUntouched),
+      pixels_end(out_pixels, output_pixel_stride, shape.out_channels) * element);
   ConvCall call = {};
-  call.input = input.data();
+  call.input = guarded_input.As<uint8_t>();
   call.input_pixel_stride = input_pixel_stride;
   call.zero_point = zero_point;
   call.max_code = max_code;
   call.max_weight = max_weight;
-  call.packed_weights = packed.data();
+  call.packed_weights = packed.As<std::byte>();
   call.acc_init = acc_init.data();
   TransformArrays arrays = transform;
   const auto per_output = static_cast<double>(weights.size()) / static_cast<double>(shape.out_channels);
   call.transform = prepared ? arrays.PreparedView(to_float, 255.0 * 127.0 * per_output) : arrays.View(to_float);
-  call.residual = residual.empty() ? nullptr : residual.data();
+  call.residual = residual.empty() ? nullptr : guarded_residual.As<uint8_t>();
   call.residual_pixel_stride = residual_pixel_stride;
-  call.output = output.data();
+  call.output = output.As<std::byte>();
   call.output_pixel_stride = output_pixel_stride;
   call.row_begin = row_begin;
   call.row_end = row_end;
-  call.scratch = scratch.data();
+  call.scratch = scratch.As<std::byte>();
   kernel.run(shape, call);
-  return output;
+  std::vector<uint8_t> bytes(output.As<uint8_t>(), output.As<uint8_t>() + output.size());
+  bytes.resize(static_cast<size_t>(out_pixels * output_pixel_stride * element), kUntouched);
+  return bytes;
 }
 
 bool ConvCase::OutsideIsUntouched(const std::vector<uint8_t>& output) const {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/graph/graph_builder.h"
+#include "tests/kernels/amx_emulator.h"
 #include "tests/runtime/executable_testing.h"
 #include "tests/runtime/random_network.h"
 
@@ -47,7 +48,7 @@ TEST_P(RandomNetworkTest, EveryTierThreadCountAndBatchGivesTheOraclesBits) {
   const auto model = ModelOf(RandomNetwork(GetParam()).Make(/*nodes=*/9, /*extent=*/10));
   const Tensor images = ImagesFor(model->graph, kImages, GetParam() + 1000);
   const auto expected = ExpectedValues(model->graph, images);
-  for (const Isa isa : SupportedIsas()) {
+  for (const Isa isa : TestedIsas()) {
     const auto executable = CompileOrDie(model, isa);
     ASSERT_NE(executable, nullptr);
     for (const int threads : {1, 2, 3}) {
@@ -72,7 +73,7 @@ TEST(ExecutableTest, RowsSharedAmongThreadsGiveTheOraclesBits) {
     const auto model = ModelOf(RandomNetwork(seed).Make(/*nodes=*/5, /*extent=*/48));
     const Tensor images = ImagesFor(model->graph, 2, seed);
     const auto expected = ExpectedValues(model->graph, images);
-    for (const Isa isa : SupportedIsas()) {
+    for (const Isa isa : TestedIsas()) {
       const auto executable = CompileOrDie(model, isa);
       ASSERT_NE(executable, nullptr);
       for (const int threads : {2, 3}) {
@@ -129,6 +130,17 @@ TEST(ExecutableTest, RandomNetworksTakeEveryKindOfStep) {
   const std::set<std::string> expected = {"reference", "add",      "max_pool",   "average_pool", "table", "move",
                                           "copy",      "quantize", "dequantize", "planar",       "float", "spread"};
   EXPECT_EQ(kernels, expected);
+}
+
+TEST(ExecutableTest, TheAmxTierTakesTilesInRandomNetworks) {
+  if (TestedIsas().back() != Isa::kAmx) GTEST_SKIP() << "this CPU has neither AMX nor what its emulation needs";
+  int layers = 0;
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    const auto executable = CompileOrDie(ModelOf(RandomNetwork(seed).Make(9, 10)), Isa::kAmx);
+    ASSERT_NE(executable, nullptr);
+    for (const StepInfo& step : executable->steps()) layers += step.kernel == "amx_direct" ? 1 : 0;
+  }
+  EXPECT_GE(layers, 20);
 }
 
 }  // namespace
