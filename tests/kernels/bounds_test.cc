@@ -103,5 +103,24 @@ TEST_P(BoundsTest, ManyKernelPositionsDoNotWrap) {
   }
 }
 
+// Results far beyond any code, to both sides, which shifts would carry further still.
+TEST_P(BoundsTest, TransformsFarOutOfRangeEndAtTheLimits) {
+  for (uint32_t seed = 0; seed < 120; ++seed) {
+    Random random(seed);
+    const bool depthwise = random.OneIn(3);
+    const int64_t channels = random.Int(1, 70);
+    const ConvShape shape = {
+        5, 6, channels, 5, 6, depthwise ? channels : random.Int(1, 70), depthwise ? channels : 1, 3, 3, 1,
+        1, 1, 1,        1, 1};
+    ConvCase conv = ConvCase::Make(random, shape);
+    const float factor = random.OneOf<float>({1e3f, 1e5f, 1e7f, 1e9f});
+    for (float& mult : conv.transform.mult) mult *= factor;
+    for (const bool prepared : {false, true}) {
+      conv.prepared = prepared;
+      ExpectEqual(conv);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace bitstage::kernels

@@ -234,7 +234,9 @@ BITSTAGE_INLINE void Floats(const WinogradOutput& output, int64_t tile, int64_t 
 
 BITSTAGE_INLINE __m256i Symbols(const PaddedTransform& transform, int64_t c, __m256 t) {
   const __m256i symbols = _mm256_cvtps_epi32(_mm256_min_ps(t, _mm256_loadu_ps(transform.high + c)));
-  return transform.shift == nullptr ? symbols : _mm256_sllv_epi32(symbols, Load(transform.shift + c));
+  if (transform.shift == nullptr) return symbols;
+  // Below 0 they might leave int32 and come back as large codes.
+  return _mm256_sllv_epi32(_mm256_max_epi32(symbols, _mm256_setzero_si256()), Load(transform.shift + c));
 }
 
 BITSTAGE_INLINE void StoreFloats(const WinogradOutput& output, int64_t tile, int64_t c, const __m256 (&t)[4]) {

@@ -137,8 +137,7 @@ BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512
   const Ordered high(transform.high);
   Unrolled<4>([&](auto k) { symbols[k] = SymbolsOf(t[k], Floats(high, k)); });
   if (transform.shift != nullptr) {
-    Unrolled<4>(
-        [&](auto k) { symbols[k] = _mm512_sllv_epi32(symbols[k], _mm512_loadu_si512(transform.shift + 16 * k)); });
+    Unrolled<4>([&](auto k) { symbols[k] = Shifted(symbols[k], _mm512_loadu_si512(transform.shift + 16 * k)); });
   }
   const __m512i codes = _mm512_max_epu8(_mm512_loadu_si512(transform.low_codes),
                                         PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]));

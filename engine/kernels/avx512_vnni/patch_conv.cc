@@ -159,7 +159,7 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
   if (transform.shift != nullptr) {
     Unrolled<kBlocks>([&](auto b) {
       const __m512i shift = _mm512_loadu_si512(transform.shift + 16 * b);
-      Unrolled<kPixels>([&](auto i) { symbols[i][b] = _mm512_sllv_epi32(symbols[i][b], shift); });
+      Unrolled<kPixels>([&](auto i) { symbols[i][b] = Shifted(symbols[i][b], shift); });
     });
   }
   StoreCodes<kPixels, kBlocks>(tile, symbols);

@@ -26,8 +26,8 @@ BITSTAGE_INLINE __m512i BroadcastFour(const uint8_t* codes) {
 }
 
 // The same two, never moved past each other: for tiles that fill all registers, where a broadcast that comes early
-// spills. Their operands are addresses alone: g++ 12 would keep a copy of the accumulators in memory for an operand that
-// is memory, in case the two are the same.
+// spills. Their operands are addresses alone: g++ 12 would keep a copy of the accumulators in memory for an operand
+// that is memory, in case the two are the same.
 BITSTAGE_INLINE __m512i BroadcastFourInOrder(const uint8_t* codes, int64_t offset) {
   __m512i four;
   __asm__ volatile("vpbroadcastd (%1,%2), %0" : "=v"(four) : "r"(codes), "r"(offset));
@@ -64,6 +64,12 @@ BITSTAGE_INLINE __m512 LoadCodes(const uint8_t* codes) {
 
 // The largest symbols that a float may become; below 0 the packing to bytes saturates.
 BITSTAGE_INLINE __m512i SymbolsOf(__m512 t, __m512 high) { return _mm512_cvtps_epi32(_mm512_min_ps(t, high)); }
+
+// Symbols to codes. What is below 0 stays so: shifted by up to 7 bits it might leave int32 and come back as a large
+// code.
+BITSTAGE_INLINE __m512i Shifted(__m512i symbols, __m512i shift) {
+  return _mm512_sllv_epi32(_mm512_max_epi32(symbols, _mm512_setzero_si512()), shift);
+}
 
 // 4 x 16 symbols to bytes, in each 128-bit lane four of `a`, four of `b`, four of `c` and four of `d`.
 BITSTAGE_INLINE __m512i PackInterleaved(__m512i a, __m512i b, __m512i c, __m512i d) {

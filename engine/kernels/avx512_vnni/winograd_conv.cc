@@ -228,7 +228,7 @@ void TransformOutput(const WinogradOutput& output) {
     if (transform.shift != nullptr) {
       Unrolled<kBlocks>([&](auto b) {
         const __m512i shift = _mm512_loadu_si512(transform.shift + 16 * b);
-        Unrolled<4>([&](auto i) { symbols[i][b] = _mm512_sllv_epi32(symbols[i][b], shift); });
+        Unrolled<4>([&](auto i) { symbols[i][b] = Shifted(symbols[i][b], shift); });
       });
     }
     Unrolled<4>([&](auto i) {
