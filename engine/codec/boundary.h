@@ -7,56 +7,53 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "engine/codec/huffman.h"
+#include "engine/codec/cell_kernels.h"
+#include "engine/codec/tables.h"
+#include "engine/tensor/boundary_tables.h"
 #include "engine/tensor/grid.h"
 #include "engine/tensor/shape.h"
 
 namespace bitstage {
 
-// The table that each channel uses where there are `tables` of them (docs/frame-format.md), and each table's width.
-struct TableAssignment {
-  std::vector<uint16_t> of_channel;
-  std::vector<int> width;  // of its widest channel: the table has 2^width symbols
-};
-// INVALID_ARGUMENT where tables is not in 1…channels.
-absl::StatusOr<TableAssignment> AssignTables(const Grid& grid, int64_t channels, int64_t tables);
-// How many different widths the grid's channels have.
-int64_t WidthClasses(const Grid& grid, int64_t channels);
-
 class FrameBoundary {
  public:
-  // image_shape: of one image in code layout, H x W x C or K (then every entry is a channel). code_lengths: the static
-  // tables, as many as the model file holds (BoundaryTables::code_lengths), or none.
-  // INVALID_ARGUMENT for a shape, grid or table that is not valid, naming it.
+  // image_shape: of one image in code layout, H x W x C or K (then every entry is a channel). tables: as the model file
+  // holds them; empty ones where it has none. INVALID_ARGUMENT for a shape, grid or table that is not valid, naming it.
   static absl::StatusOr<FrameBoundary> Create(absl::string_view name, const Shape& image_shape, const Grid& grid,
-                                              std::span<const std::vector<uint8_t>> code_lengths);
+                                              const BoundaryTables& tables);
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] const Shape& image_shape() const { return image_shape_; }
   [[nodiscard]] const Grid& grid() const { return grid_; }
   [[nodiscard]] uint64_t identity() const { return identity_; }
   [[nodiscard]] int64_t channels() const { return image_shape_[image_shape_.rank() - 1]; }
+  [[nodiscard]] int64_t height() const { return image_shape_.rank() == 3 ? image_shape_[0] : 1; }
+  [[nodiscard]] int64_t width() const { return image_shape_.rank() == 3 ? image_shape_[1] : 1; }
   [[nodiscard]] int64_t image_elements() const { return image_shape_.elements(); }
+  // Bits of one pixel's symbols, stored.
+  [[nodiscard]] int64_t pixel_bits() const { return pixel_bits_; }
 
-  // One set of tables in the form that coding needs.
-  struct Tables {
-    TableAssignment assignment;
-    std::vector<std::vector<EncodeEntry>> encode;
-    std::vector<DecodeTable> decode;
-  };
-  // Builds them. Requires as many valid lengths as the assignment has tables.
-  static Tables Compile(TableAssignment assignment, std::span<const std::vector<uint8_t>> code_lengths);
+  // Never kPreferred.
+  [[nodiscard]] FrameCoding preferred() const { return preferred_; }
+  // Empty where the model file has none.
+  [[nodiscard]] const codec::CompiledTables& plain() const { return plain_; }
+  [[nodiscard]] const codec::CompiledTables& contexts() const { return contexts_; }
 
-  [[nodiscard]] bool HasStaticTables() const { return !static_tables_.assignment.of_channel.empty(); }
-  [[nodiscard]] const Tables& static_tables() const { return static_tables_; }
-  // One table for each width: what inline tables stand for, and how stored symbols are counted.
-  [[nodiscard]] const TableAssignment& by_width() const { return by_width_; }
+  // Inline tables: channels of the same bits and shift share one. More than kMaxForms: none.
+  static constexpr int kMaxForms = 8;
+  [[nodiscard]] int forms() const { return forms_; }
+  // The cells' bits of each form's table.
+  [[nodiscard]] int FormBits(int form, bool pairs) const { return (pairs ? 2 : 1) * form_bits_[form]; }
+  [[nodiscard]] int FormShift(int form) const { return form_shift_[form]; }
+  // Everything but the tables themselves (encode, decode, lengths, longest). Requires at most kMaxForms forms.
+  [[nodiscard]] codec::CellTables InlineTables(bool pairs) const;
+  // 2 · bits <= 8 in every channel.
+  [[nodiscard]] bool CanPair() const { return widest_ <= 4; }
 
  private:
   FrameBoundary() = default;
@@ -65,31 +62,15 @@ class FrameBoundary {
   Shape image_shape_;
   Grid grid_;
   uint64_t identity_ = 0;
-  Tables static_tables_;
-  TableAssignment by_width_;
-};
-
-// How often each symbol of each channel occurs: what static tables are made from.
-class SymbolCounts {
- public:
-  SymbolCounts(Grid grid, int64_t channels);
-  // Codes in code layout: channel innermost, any number of pixels. Codes beyond the grid count as its last symbol.
-  void Add(std::span<const uint8_t> codes);
-
-  // `tables` code lengths as FrameBoundary::Create takes them. INVALID_ARGUMENT as AssignTables.
-  [[nodiscard]] absl::StatusOr<std::vector<std::vector<uint8_t>>> Tables(int64_t tables) const;
-  // Bits a symbol, on what was counted, with tables made so.
-  [[nodiscard]] absl::StatusOr<double> BitsPerSymbol(int64_t tables) const;
-  // One table, one a width or one a channel: the fewest that come within 2 % of the least bits; one a channel only
-  // while all tables together stay small enough for a core's caches.
-  [[nodiscard]] int64_t BestTableCount() const;
-
- private:
-  [[nodiscard]] std::vector<std::vector<uint64_t>> Merged(const TableAssignment& assignment) const;
-
-  Grid grid_;
-  int64_t channels_;
-  std::vector<uint64_t> counts_;  // channels x 256
+  int64_t pixel_bits_ = 0;
+  FrameCoding preferred_ = FrameCoding::kInline;
+  codec::CompiledTables plain_;
+  codec::CompiledTables contexts_;
+  int forms_ = 0;
+  int widest_ = 0;
+  int form_bits_[kMaxForms] = {};
+  int form_shift_[kMaxForms] = {};
+  std::vector<uint8_t> bits_of_, shift_of_, off_mask_, form_of_;  // one a channel
 };
 
 }  // namespace bitstage

@@ -52,6 +52,7 @@ struct Compiled {
     tables.channels = kRow;
     tables.uniform = true;
     tables.tables = 1;
+    tables.longest = index_bits;
     tables.index_bits = index_bits;
     tables.stride_bits = width;
     tables.bits_of = bits.data();

@@ -12,6 +12,7 @@ namespace bitstage::codec {
 
 inline constexpr int kMaxLanes = 64;  // lanes of one call, and of a plain frame
 inline constexpr int kMaxCellsPerTable = 256;
+inline constexpr int kLeastIndexBits = 8;  // of a decoding table: a constant mask for the commonest case
 
 struct EncodeEntry {
   uint16_t bits;    // the code, first bit lowest
@@ -33,10 +34,12 @@ struct CellTables {
   // Every channel has the same bits and shift; always so with contexts. Then bits_of[0] and shift_of[0] say all.
   bool uniform;
   int tables;
-  int index_bits;             // the longest code of all tables: 1…11
+  int longest;                // bits of the longest code of all tables: 1…11
+  int index_bits;             // longest, but at least kLeastIndexBits
   int stride_bits;            // log2 of the cells of the largest table
   const uint8_t* bits_of;     // channels entries
   const uint8_t* shift_of;    // channels entries
+  const uint8_t* off_mask;    // channels entries: the bits that no code of the channel has
   const uint8_t* group_of;    // channels entries; without contexts the table
   const EncodeEntry* encode;  // [table << stride_bits | cell]
   const DecodeEntry* decode;  // [table << index_bits | next bits]
@@ -93,5 +96,7 @@ struct CellKernels {
 
 // One cell at a time, as the format's document reads: what all others are tested against.
 const CellKernels& ReferenceKernels();
+// Plain C++, fast on any CPU.
+const CellKernels& PortableKernels();
 
 }  // namespace bitstage::codec

@@ -1,232 +1,262 @@
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/checked_math.h"
 #include "engine/base/crc32c.h"
-#include "engine/codec/bit_stream.h"
+#include "engine/base/status_macros.h"
 #include "engine/codec/frame.h"
-#include "engine/codec/frame_format.h"
-#include "engine/codec/frame_streams.h"
+#include "engine/codec/frame_header.h"
+#include "engine/codec/frame_split.h"
+#include "engine/codec/huffman.h"
+#include "engine/codec/kernel_choice.h"
 
 namespace bitstage {
 namespace {
 
+using codec::BitSink;
+using codec::CellKernels;
+using codec::CellTables;
+using frame::Header;
 using frame::Mode;
 
-// counts[table][symbol] over all codes; INVALID_ARGUMENT for a code that is not on the grid.
-absl::StatusOr<std::vector<std::vector<uint64_t>>> CountSymbols(const FrameBoundary& boundary,
-                                                                std::span<const uint8_t> codes) {
+// Bytes behind a stream that an encoder may touch.
+size_t Slack(const FrameBoundary& boundary) { return 64 + 2 * static_cast<size_t>(boundary.channels()); }
+// In front of the payload: header, index and inline tables.
+size_t HeaderRoom(const FrameBoundary& boundary, int64_t rows) {
+  const size_t tables = boundary.forms() <= FrameBoundary::kMaxForms
+                            ? static_cast<size_t>(frame::InlineTableBytes(boundary, boundary.CanPair()))
+                            : 0;
+  return 64 + tables + 4 * static_cast<size_t>(std::max<int64_t>(rows, codec::kMaxLanes));
+}
+
+// The coding that is tried for `wanted`.
+FrameCoding Possible(FrameCoding wanted, const FrameBoundary& boundary) {
+  if (wanted == FrameCoding::kPreferred) wanted = boundary.preferred();
+  if (wanted == FrameCoding::kContexts && boundary.contexts().empty()) wanted = FrameCoding::kPlain;
+  if (wanted == FrameCoding::kSplit && !frame::CanSplit(boundary)) wanted = FrameCoding::kInline;
+  if (wanted == FrameCoding::kPlain && boundary.plain().empty()) wanted = FrameCoding::kInline;
+  if (wanted == FrameCoding::kInline && boundary.forms() > FrameBoundary::kMaxForms) wanted = FrameCoding::kStored;
+  return wanted;
+}
+
+class Writer {
+ public:
+  Writer(const FrameBoundary& boundary, const CellKernels& kernels, std::span<const uint8_t> codes, Header header,
+         std::span<std::byte> room)
+      : boundary_(boundary), kernels_(kernels), codes_(codes), header_(header), room_(room) {
+    pixels_ = static_cast<int64_t>(codes.size()) / boundary.channels();
+    stored_bytes_ = static_cast<size_t>(frame::StoredBytes(boundary, pixels_));
+    payload_at_ = HeaderRoom(boundary, header.rows.count);
+  }
+
+  // The frame, or an empty span where it would be larger than stored.
+  std::span<const std::byte> Write(FrameCoding coding) {
+    switch (coding) {
+      case FrameCoding::kPlain: header_.mode = Mode::kPlain; return Plain(boundary_.plain().view());
+      case FrameCoding::kInline: header_.mode = Mode::kInline; return Inline();
+      case FrameCoding::kContexts: header_.mode = Mode::kContexts; return Contexts();
+      case FrameCoding::kSplit: header_.mode = Mode::kSplit; return Split();
+      case FrameCoding::kPreferred:
+      case FrameCoding::kStored: break;
+    }
+    return Stored();
+  }
+
+  std::span<const std::byte> Stored() {
+    header_.mode = Mode::kStored;
+    header_.pairs = false;
+    header_.lanes = 0;
+    frame::WriteStored(boundary_, codes_, payload());
+    return Finish(stored_bytes_, payload());
+  }
+
+ private:
+  std::byte* payload() { return room_.data() + payload_at_; }
+  // An encoder that passes it has written more than stored takes.
+  const uint8_t* limit() { return reinterpret_cast<const uint8_t*>(payload() + stored_bytes_); }
+
+  std::span<const std::byte> Plain(const CellTables& tables) {
+    const int64_t rows = frame::PlainRows(boundary_, header_.rows.count, tables.pairs);
+    header_.lane_rows = std::max(DivideRoundUp(rows, codec::kMaxLanes),
+                                 std::min(rows, DivideRoundUp(frame::kMinLaneCells, boundary_.channels())));
+    header_.lanes = DivideRoundUp(rows, header_.lane_rows);
+    uint32_t lane_bits[codec::kMaxLanes];
+    BitSink sink = {reinterpret_cast<uint8_t*>(payload()), 0, 0};
+    if (!kernels_.encode_plain(tables, codes_.data(), pixels_, header_.lane_rows, limit(), &sink, lane_bits)) return {};
+    return FinishStream(sink, std::span(lane_bits, static_cast<size_t>(header_.lanes)));
+  }
+
+  std::span<const std::byte> Inline() {
+    int widest = 0;
+    for (int form = 0; form < boundary_.forms(); ++form) widest = std::max(widest, boundary_.FormBits(form, false));
+    // A table of pairs must be worth its bytes.
+    header_.pairs = boundary_.CanPair() && static_cast<int64_t>(codes_.size()) >= int64_t{128} << (2 * widest);
+    CellTables tables = boundary_.InlineTables(header_.pairs);
+    uint32_t counts[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable] = {};
+    codec::EncodeEntry encode[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable];
+    uint8_t all_lengths[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable] = {};
+    kernels_.count(tables, codes_.data(), pixels_, counts);
+    const auto table_bytes = static_cast<size_t>(frame::InlineTableBytes(boundary_, header_.pairs));
+    const std::span<std::byte> tables_room(payload() - table_bytes, table_bytes);
+    std::fill(tables_room.begin(), tables_room.end(), std::byte{0});
+    size_t nibble = 0;
+    for (int form = 0; form < boundary_.forms(); ++form) {
+      const size_t cells = size_t{1} << boundary_.FormBits(form, header_.pairs);
+      const size_t at = static_cast<size_t>(form) << tables.stride_bits;
+      const std::vector<uint64_t> wide(counts + at, counts + at + cells);
+      const std::vector<uint8_t> lengths = *HuffmanLengths(wide, kMaxCodeLength);
+      codec::FillEncode(lengths, encode + at);
+      for (const uint8_t length : lengths) {
+        tables_room[nibble / 2] |= static_cast<std::byte>(length << (4 * (nibble % 2)));
+        ++nibble;
+        tables.longest = std::max<int>(tables.longest, length);
+      }
+      std::copy(lengths.begin(), lengths.end(), all_lengths + at);
+    }
+    tables.encode = encode;
+    tables.lengths = all_lengths;
+    tables_bytes_ = table_bytes;
+    return Plain(tables);
+  }
+
+  std::span<const std::byte> Contexts() {
+    const CellTables tables = boundary_.contexts().view();
+    header_.lane_rows = 1;
+    header_.lanes = header_.rows.count;
+    absl::InlinedVector<uint32_t, 256> lane_bits(static_cast<size_t>(header_.lanes));
+    BitSink sink = {reinterpret_cast<uint8_t*>(payload()), 0, 0};
+    const int64_t row_codes = boundary_.width() * boundary_.channels();
+    for (int64_t row = 0; row < header_.rows.count; row += codec::kMaxLanes) {
+      const codec::RowBlock block = {
+          .width = boundary_.width(),
+          .height = boundary_.height(),
+          .first = header_.rows.first + row,
+          .has_above = row > 0 && (header_.rows.first + row) % boundary_.height() != 0,
+          .rows = std::min<int64_t>(codec::kMaxLanes, header_.rows.count - row),
+      };
+      if (!kernels_.encode_contexts(tables, codes_.data() + row * row_codes, block, limit(), &sink,
+                                    lane_bits.data() + row)) {
+        return {};
+      }
+    }
+    return FinishStream(sink, lane_bits);
+  }
+
+  std::span<const std::byte> Split() {
+    const int64_t bytes = frame::WriteSplit(boundary_, codes_, std::span(payload(), stored_bytes_));
+    if (bytes < 0) return {};
+    return Finish(static_cast<size_t>(bytes), payload());
+  }
+
+  std::span<const std::byte> FinishStream(BitSink sink, std::span<const uint32_t> lane_bits) {
+    header_.padding = sink.count > 0 ? 8 - sink.count : 0;
+    if (sink.count > 0) *sink.at++ = static_cast<uint8_t>(sink.bits);
+    const auto bytes = static_cast<size_t>(reinterpret_cast<std::byte*>(sink.at) - payload()) + tables_bytes_;
+    if (bytes > stored_bytes_) return {};
+    std::byte* const begin = frame::WriteHeader(header_, boundary_, lane_bits, bytes, payload() - tables_bytes_);
+    const auto header_bytes = static_cast<size_t>(payload() - tables_bytes_ - begin);
+    // The header of a stored frame is as large at most as the smallest of others; beyond it the index may cost more
+    // than the codes save.
+    if (header_bytes + bytes > stored_bytes_ + kStoredHeaderBytes) return {};
+    return Seal(begin, header_bytes + bytes);
+  }
+  std::span<const std::byte> Finish(size_t payload_bytes, std::byte* payload_begin) {
+    header_.lanes = 0;
+    std::byte* const begin = frame::WriteHeader(header_, boundary_, {}, payload_bytes, payload_begin);
+    return Seal(begin, static_cast<size_t>(payload_begin - begin) + payload_bytes);
+  }
+  static std::span<const std::byte> Seal(std::byte* begin, size_t bytes) {
+    const uint32_t checksum = Crc32c(std::span(begin, bytes));
+    for (size_t i = 0; i < frame::kChecksumBytes; ++i) begin[bytes + i] = static_cast<std::byte>(checksum >> (8 * i));
+    return {begin, bytes + frame::kChecksumBytes};
+  }
+
+  static constexpr size_t kStoredHeaderBytes = 20;
+
+  const FrameBoundary& boundary_;
+  const CellKernels& kernels_;
+  const std::span<const uint8_t> codes_;
+  Header header_;
+  const std::span<std::byte> room_;
+  int64_t pixels_ = 0;
+  size_t stored_bytes_ = 0;
+  size_t payload_at_ = 0;
+  size_t tables_bytes_ = 0;
+};
+
+absl::Status CodeOffGrid(const FrameBoundary& boundary, std::span<const uint8_t> codes) {
+  const CellTables tables = boundary.InlineTables(false);
   const auto channels = static_cast<size_t>(boundary.channels());
-  const TableAssignment& by_width = boundary.by_width();
-  std::vector<std::vector<uint64_t>> counts(by_width.width.size(), std::vector<uint64_t>(256));
-  const Grid& grid = boundary.grid();
-  const bool is_uniform = grid.bits.size() == 1 && grid.shift.size() == 1;
-  const auto off_grid = [&](size_t i) {
-    const auto c = static_cast<int64_t>(i % channels);
-    return absl::InvalidArgumentError(absl::StrCat("boundary '", boundary.name(), "': code ", codes[i], " at ", i,
-                                                   " is not on the grid of channel ", c, " (", grid.BitsOf(c),
-                                                   " bits shifted by ", grid.ShiftOf(c), ")"));
-  };
-  for (size_t i = 0, c = 0; i < codes.size(); ++i) {
-    const auto channel = static_cast<int64_t>(is_uniform ? 0 : c);
-    const int shift = grid.ShiftOf(channel);
-    const int symbol = codes[i] >> shift;
-    if (symbol << shift != codes[i] || symbol > grid.MaxSymbol(channel)) return off_grid(i);
-    ++counts[by_width.of_channel[c]][static_cast<size_t>(symbol)];
-    if (++c == channels) c = 0;
-  }
-  for (size_t t = 0; t < counts.size(); ++t) counts[t].resize(size_t{1} << by_width.width[t]);
-  return counts;
-}
-
-// What a channel's codes are written by: entries[code >> shift].
-struct ChannelEncoder {
-  const EncodeEntry* entries;
-  int shift;
-};
-
-std::vector<ChannelEncoder> ChannelEncoders(const FrameBoundary& boundary, const std::vector<uint16_t>& of_channel,
-                                            const std::vector<std::vector<EncodeEntry>>& tables) {
-  std::vector<ChannelEncoder> encoders;
-  for (size_t c = 0; c < of_channel.size(); ++c) {
-    encoders.push_back({tables[of_channel[c]].data(), boundary.grid().ShiftOf(static_cast<int64_t>(c))});
-  }
-  return encoders;
-}
-
-// Tables that write a symbol as it is, at its width.
-std::vector<std::vector<EncodeEntry>> StoredTables(const TableAssignment& by_width) {
-  std::vector<std::vector<EncodeEntry>> tables;
-  for (const int width : by_width.width) {
-    tables.emplace_back();
-    for (int s = 0; s < 1 << width; ++s) {
-      tables.back().push_back({static_cast<uint16_t>(s), static_cast<uint16_t>(width)});
-    }
-  }
-  return tables;
-}
-
-int64_t BitsOf(std::span<const uint8_t> codes, const std::vector<ChannelEncoder>& encoders) {
-  int64_t bits = 0;
-  bool complete = true;
-  for (size_t i = 0; i < codes.size();) {
-    for (size_t c = 0; c < encoders.size(); ++c, ++i) {
-      const int length = encoders[c].entries[codes[i] >> encoders[c].shift].length;
-      complete &= length != 0;
-      bits += length;
-    }
-  }
-  return complete ? bits : -1;
-}
-
-void WriteStream(std::span<const uint8_t> codes, const std::vector<ChannelEncoder>& encoders, BitWriter& writer) {
-  for (size_t i = 0; i < codes.size();) {
-    for (const ChannelEncoder& encoder : encoders) {
-      const EncodeEntry entry = encoder.entries[codes[i++] >> encoder.shift];
-      writer.Write(entry.bits, entry.length);
-    }
-  }
-}
-
-template <typename T>
-void Put(std::string& bytes, size_t at, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) bytes[at + i] = static_cast<char>(value >> (8 * i) & 0xff);
-}
-
-// How one frame is coded.
-struct Choice {
-  Mode mode = Mode::kStored;
-  std::vector<ChannelEncoder> encoders;
-  std::vector<std::vector<EncodeEntry>> own_tables;  // what encoders point to where they are not the boundary's
-  std::vector<std::vector<uint8_t>> inline_lengths;
-  size_t tables = 0;
-  int64_t payload_bits = 0;
-
-  [[nodiscard]] size_t InlineBytes() const {
-    size_t bytes = 0;
-    for (const std::vector<uint8_t>& lengths : inline_lengths) bytes += (lengths.size() + 1) / 2;
-    return bytes;
-  }
-  [[nodiscard]] int64_t Bits() const { return payload_bits + static_cast<int64_t>(8 * InlineBytes()); }
-};
-
-Choice Stored(const FrameBoundary& boundary, const std::vector<std::vector<uint64_t>>& counts) {
-  Choice choice;
-  choice.own_tables = StoredTables(boundary.by_width());
-  for (size_t t = 0; t < counts.size(); ++t) {
-    for (const uint64_t count : counts[t]) {
-      choice.payload_bits += static_cast<int64_t>(count) * boundary.by_width().width[t];
-    }
-  }
-  choice.encoders = ChannelEncoders(boundary, boundary.by_width().of_channel, choice.own_tables);
-  return choice;
-}
-
-Choice Inline(const FrameBoundary& boundary, const std::vector<std::vector<uint64_t>>& counts) {
-  Choice choice;
-  choice.mode = Mode::kInlineTables;
-  choice.tables = counts.size();
-  for (const std::vector<uint64_t>& of_table : counts) {
-    choice.inline_lengths.push_back(*HuffmanLengths(of_table, kMaxCodeLength));
-    choice.own_tables.push_back(EncodeTable(choice.inline_lengths.back()));
-    choice.payload_bits += CodedBits(of_table, choice.inline_lengths.back());
-  }
-  choice.encoders = ChannelEncoders(boundary, boundary.by_width().of_channel, choice.own_tables);
-  return choice;
-}
-
-Choice Static(const FrameBoundary& boundary, std::span<const uint8_t> codes) {
-  Choice choice;
-  choice.mode = Mode::kStaticTables;
-  choice.tables = boundary.static_tables().encode.size();
-  choice.encoders =
-      ChannelEncoders(boundary, boundary.static_tables().assignment.of_channel, boundary.static_tables().encode);
-  choice.payload_bits = BitsOf(codes, choice.encoders);
-  return choice;
-}
-
-// The smallest of what `coding` allows; stored symbols are always there to fall back on.
-Choice Choose(const FrameBoundary& boundary, std::span<const uint8_t> codes,
-              const std::vector<std::vector<uint64_t>>& counts, FrameCoding coding) {
-  Choice best = Stored(boundary, counts);
-  if (coding == FrameCoding::kStored) return best;
-  bool is_forced = coding == FrameCoding::kStatic;
-  if (boundary.HasStaticTables() && coding != FrameCoding::kInline) {
-    Choice with_static = Static(boundary, codes);
-    if (with_static.payload_bits >= 0 && (is_forced || with_static.Bits() < best.Bits())) {
-      best = std::move(with_static);
-      if (is_forced) return best;
-    }
-  }
-  is_forced = coding == FrameCoding::kInline;
-  Choice with_inline = Inline(boundary, counts);
-  if (is_forced || with_inline.Bits() < best.Bits()) best = std::move(with_inline);
-  return best;
-}
-
-std::string Assemble(const FrameBoundary& boundary, int64_t batch, std::span<const uint8_t> codes, int64_t streams,
-                     const Choice& choice) {
-  const int rank = boundary.image_shape().rank() + 1;
-  const size_t lengths_at = frame::kShapeAt + 4 * static_cast<size_t>(rank);
-  const size_t tables_at = lengths_at + 4 * static_cast<size_t>(streams);
-  const size_t header_bytes = tables_at + choice.InlineBytes();
-  std::string bytes(header_bytes + static_cast<size_t>(choice.payload_bits / 8 + streams) + frame::kChecksumBytes,
-                    '\0');
-
-  std::memcpy(bytes.data(), frame::kMagic, sizeof(frame::kMagic));
-  bytes[frame::kVersionAt] = static_cast<char>(frame::kVersion);
-  bytes[frame::kModeAt] = static_cast<char>(choice.mode);
-  bytes[frame::kRankAt] = static_cast<char>(rank);
-  bytes[frame::kStreamsAt] = static_cast<char>(streams);
-  Put(bytes, frame::kHeaderBytesAt, static_cast<uint16_t>(header_bytes));
-  Put(bytes, frame::kTablesAt, static_cast<uint16_t>(choice.tables));
-  Put(bytes, frame::kIdentityAt, boundary.identity());
-  Put(bytes, frame::kShapeAt, static_cast<uint32_t>(batch));
-  for (int axis = 1; axis < rank; ++axis) {
-    Put(bytes, frame::kShapeAt + 4 * static_cast<size_t>(axis),
-        static_cast<uint32_t>(boundary.image_shape()[axis - 1]));
-  }
-  size_t at = tables_at;
-  for (const std::vector<uint8_t>& lengths : choice.inline_lengths) {
-    for (size_t s = 0; s < lengths.size(); s += 2) {
-      bytes[at++] = static_cast<char>(lengths[s] | (s + 1 < lengths.size() ? lengths[s + 1] << 4 : 0));
-    }
-  }
-  const int64_t channels = boundary.channels();
-  const int64_t pixels = static_cast<int64_t>(codes.size()) / channels;
-  for (int64_t stream = 0; stream < streams; ++stream) {
-    const frame::PixelRange range = frame::PixelsOfStream(pixels, streams, stream);
-    BitWriter writer(std::as_writable_bytes(std::span(bytes)).subspan(at));
-    WriteStream(
-        codes.subspan(static_cast<size_t>(range.begin * channels), static_cast<size_t>(range.count() * channels)),
-        choice.encoders, writer);
-    const size_t written = writer.Finish();
-    Put(bytes, lengths_at + 4 * static_cast<size_t>(stream), static_cast<uint32_t>(written));
-    at += written;
-  }
-  bytes.resize(at + frame::kChecksumBytes);
-  Put(bytes, frame::kFrameBytesAt, static_cast<uint32_t>(bytes.size()));
-  Put(bytes, at, Crc32c(std::as_bytes(std::span(bytes)).first(at)));
-  return bytes;
+  size_t i = 0;
+  while (i + 1 < codes.size() && (codes[i] & tables.off_mask[i % channels]) == 0) ++i;
+  return absl::InvalidArgumentError(absl::StrCat("boundary '", boundary.name(), "': code ", codes[i], " at position ",
+                                                 i, " is not on the grid of channel ", i % channels));
 }
 
 }  // namespace
 
+size_t FrameRoom(const FrameBoundary& boundary, int64_t rows) {
+  return HeaderRoom(boundary, rows) + static_cast<size_t>(frame::StoredBytes(boundary, rows * boundary.width())) +
+         Slack(boundary) + frame::kChecksumBytes;
+}
+
+absl::StatusOr<std::span<const std::byte>> EncodeFrameInto(const FrameBoundary& boundary, int64_t batch, RowRange rows,
+                                                           std::span<const uint8_t> codes, const FrameOptions& options,
+                                                           std::span<std::byte> room) {
+  const std::optional<int64_t> elements = CheckedMul(batch, boundary.image_elements());
+  if (batch < 1 || !elements || *elements > frame::kMaxElements) {
+    return absl::InvalidArgumentError(absl::StrCat("boundary '", boundary.name(), "': a batch of ", batch,
+                                                   " images of ", boundary.image_shape().ToString(),
+                                                   ", expected 1 image to ", frame::kMaxElements, " codes"));
+  }
+  const int64_t all_rows = batch * boundary.height();
+  if (rows.first < 0 || rows.count < 1 || rows.first > all_rows || rows.count > all_rows - rows.first ||
+      static_cast<int64_t>(codes.size()) != rows.count * boundary.width() * boundary.channels()) {
+    return absl::InvalidArgumentError(absl::StrCat("boundary '", boundary.name(), "': ", codes.size(), " codes for ",
+                                                   rows.count, " rows from row ", rows.first, " on of ", batch,
+                                                   " images of ", boundary.image_shape().ToString()));
+  }
+  if (room.size() < FrameRoom(boundary, rows.count)) {
+    return absl::InvalidArgumentError(absl::StrCat("boundary '", boundary.name(), "': room of ", room.size(),
+                                                   " bytes, expected ", FrameRoom(boundary, rows.count)));
+  }
+  const CellKernels* kernels = options.kernels;
+  if (kernels == nullptr) {
+    BITSTAGE_ASSIGN_OR_RETURN(kernels, codec::ChosenKernels());
+  }
+  const auto pixels = static_cast<int64_t>(codes.size()) / boundary.channels();
+  if (kernels->off_grid(boundary.InlineTables(false), codes.data(), pixels) != 0) return CodeOffGrid(boundary, codes);
+
+  Header header;
+  header.batch = batch;
+  header.is_part = rows != RowRange{0, all_rows};
+  header.rows = rows;
+  const FrameCoding coding = Possible(options.coding, boundary);
+  std::span<const std::byte> written = Writer(boundary, *kernels, codes, header, room).Write(coding);
+  if (written.empty()) written = Writer(boundary, *kernels, codes, header, room).Stored();
+  return written;
+}
+
+absl::StatusOr<std::string> EncodeFramePart(const FrameBoundary& boundary, int64_t batch, RowRange rows,
+                                            std::span<const uint8_t> codes, const FrameOptions& options) {
+  // Wrong numbers of rows are refused below; they must not ask for memory first.
+  const auto row_codes = static_cast<size_t>(boundary.width() * boundary.channels());
+  const bool fits = rows.count >= 1 && codes.size() / row_codes >= static_cast<size_t>(rows.count);
+  std::string frame(fits ? FrameRoom(boundary, rows.count) : 0, '\0');
+  const std::span<std::byte> room = std::as_writable_bytes(std::span(frame));
+  BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> written,
+                            EncodeFrameInto(boundary, batch, rows, codes, options, room));
+  frame.erase(0, static_cast<size_t>(written.data() - room.data()));
+  frame.resize(written.size());
+  return frame;
+}
+
 absl::StatusOr<std::string> EncodeFrame(const FrameBoundary& boundary, int64_t batch, std::span<const uint8_t> codes,
                                         const FrameOptions& options) {
-  const std::optional<int64_t> elements = CheckedMul(batch, boundary.image_elements());
-  if (batch < 1 || !elements || *elements > frame::kMaxElements || static_cast<size_t>(*elements) != codes.size()) {
-    return absl::InvalidArgumentError(absl::StrCat("boundary '", boundary.name(), "': ", codes.size(), " codes for ",
-                                                   batch, " images of ", boundary.image_shape().ToString()));
-  }
-  const absl::StatusOr<std::vector<std::vector<uint64_t>>> counts = CountSymbols(boundary, codes);
-  if (!counts.ok()) return counts.status();
-  const Choice choice = Choose(boundary, codes, *counts, options.coding);
-  const int64_t pixels = *elements / boundary.channels();
-  const int64_t streams = std::min<int64_t>(std::clamp(options.streams, 1, frame::kMaxStreams), pixels);
-  return Assemble(boundary, batch, codes, streams, choice);
+  const std::optional<int64_t> rows = CheckedMul(batch, boundary.height());
+  return EncodeFramePart(boundary, batch, {0, rows.value_or(0)}, codes, options);
 }
 
 }  // namespace bitstage

@@ -6,25 +6,26 @@
 
 namespace bitstage::frame {
 
-inline constexpr char kMagic[4] = {'B', 'S', 'F', 'R'};
-inline constexpr uint8_t kVersion = 1;
+inline constexpr uint8_t kMagic = 0xb0;  // the upper half of the first byte
+inline constexpr uint8_t kVersion = 2;   // the lower
 
-enum class Mode : uint8_t { kStored = 0, kStaticTables = 1, kInlineTables = 2 };
+enum class Mode : uint8_t { kStored = 0, kPlain = 1, kInline = 2, kContexts = 3, kSplit = 4 };
 
-// Offsets of the fields.
-inline constexpr size_t kVersionAt = 4;
-inline constexpr size_t kModeAt = 5;
-inline constexpr size_t kRankAt = 6;
-inline constexpr size_t kStreamsAt = 7;
-inline constexpr size_t kHeaderBytesAt = 8;
-inline constexpr size_t kTablesAt = 10;
-inline constexpr size_t kFrameBytesAt = 12;
-inline constexpr size_t kIdentityAt = 16;
-inline constexpr size_t kShapeAt = 24;
+// The second byte.
+inline constexpr uint8_t kModeMask = 0x07;
+inline constexpr uint8_t kPairsBit = 0x08;
+inline constexpr uint8_t kPartBit = 0x10;
+inline constexpr uint8_t kExtensionBit = 0x20;
+inline constexpr uint8_t kUnknownBits = 0xc0;
 
+inline constexpr size_t kIdentityAt = 2;
+inline constexpr size_t kNumbersAt = 6;  // frame_bytes and what follows
 inline constexpr size_t kChecksumBytes = 4;
-inline constexpr int kMaxStreams = 64;
-// What one frame may hold; keeps every length within 32 bits.
-inline constexpr int64_t kMaxElements = int64_t{1} << 28;
+// Magic, kind, identity, two numbers, checksum.
+inline constexpr size_t kMinFrameBytes = 12;
+// A writer's lanes have at least so many cells.
+inline constexpr int64_t kMinLaneCells = 128;
+// What one frame may hold: keeps every number of a header within four bytes.
+inline constexpr int64_t kMaxElements = int64_t{1} << 27;
 
 }  // namespace bitstage::frame

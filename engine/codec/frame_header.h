@@ -1,28 +1,75 @@
-// The header of an activation frame, read and checked against the boundary that expects it.
+// The header of an activation frame: written, and read and checked against the boundary that expects it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "engine/codec/boundary.h"
+#include "engine/codec/frame.h"
 #include "engine/codec/frame_format.h"
 
 namespace bitstage::frame {
 
-// Spans point into the frame.
 struct Header {
   Mode mode = Mode::kStored;
+  bool pairs = false;  // inline
   int64_t batch = 0;
-  size_t tables = 0;
-  std::span<const std::byte> inline_lengths;
-  std::vector<std::span<const std::byte>> streams;
+  bool is_part = false;
+  RowRange rows;
+  // Plain, inline, contexts.
+  int64_t lane_rows = 0;
+  int64_t lanes = 0;
+  uint32_t base = 0;
+  int width = 0;
+  int padding = 0;  // unused bits of the payload's last byte
+  // Read frames only; point into the frame. The payload has eight bytes in front of it and the checksum behind it.
+  std::span<const std::byte> index;
+  std::span<const std::byte> tables;
+  std::span<const std::byte> payload;
+
+  [[nodiscard]] int64_t payload_bits() const { return 8 * static_cast<int64_t>(payload.size()) - padding; }
 };
 
-// Statuses: docs/frame-format.md. Everything in the header is checked but the inline tables' code lengths.
-absl::StatusOr<Header> ParseHeader(absl::string_view frame, const FrameBoundary& boundary);
+// Rows of cells of `rows` image rows, in lines as the mode has them, and lanes of lane_rows of them.
+int64_t PlainRows(const FrameBoundary& boundary, int64_t rows, bool pairs);
+
+// Bytes of the inline tables of all forms, four bits a length.
+int64_t InlineTableBytes(const FrameBoundary& boundary, bool pairs);
+
+// Statuses: docs/frame-format.md. Everything in the header is checked but the inline tables' code lengths and what the
+// index adds up to.
+absl::StatusOr<Header> ParseHeader(absl::string_view frame, const FrameBoundary& boundary, int64_t batch);
+
+// Writes the bytes from the magic to the end of the index so that they end at `end`; where they begin. payload_bytes:
+// of tables and payload. lane_bits: header.lanes entries. Requires room in front of `end`: 32 + 4 · lanes bytes.
+std::byte* WriteHeader(Header header, const FrameBoundary& boundary, std::span<const uint32_t> lane_bits,
+                       size_t payload_bytes, std::byte* end);
+
+// Reads `width` bits each from an index, one lane after the other.
+class IndexReader {
+ public:
+  explicit IndexReader(const Header& header) : header_(header) {}
+  // Bits of the next lane but the last.
+  int64_t Next() {
+    uint64_t value = 0;
+    for (int have = 0; have < header_.width;) {
+      const int from = static_cast<int>(bit_ % 8);
+      const int take = std::min(8 - from, header_.width - have);
+      const auto byte = std::to_integer<uint64_t>(header_.index[static_cast<size_t>(bit_ / 8)]);
+      value |= (byte >> from & ((1u << take) - 1)) << have;
+      have += take;
+      bit_ += take;
+    }
+    return static_cast<int64_t>(header_.base + value);
+  }
+
+ private:
+  const Header& header_;
+  int64_t bit_ = 0;
+};
 
 }  // namespace bitstage::frame

@@ -25,12 +25,6 @@ std::vector<int32_t> MergeByWeight(const std::vector<Coin>& coins, const std::ve
   return merged;
 }
 
-uint16_t Reversed(uint16_t code, int length) {
-  uint16_t reversed = 0;
-  for (int i = 0; i < length; ++i) reversed = static_cast<uint16_t>(reversed << 1 | (code >> i & 1));
-  return reversed;
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<uint8_t>> HuffmanLengths(std::span<const uint64_t> counts, int limit) {
@@ -114,39 +108,6 @@ int64_t CodedBits(std::span<const uint64_t> counts, std::span<const uint8_t> len
     bits += static_cast<int64_t>(counts[s]) * lengths[s];
   }
   return bits;
-}
-
-std::vector<uint16_t> CanonicalCodes(std::span<const uint8_t> lengths) {
-  std::vector<uint16_t> codes(lengths.size());
-  uint16_t next = 0;
-  for (int length = 1; length <= kMaxCodeLength; ++length) {
-    next = static_cast<uint16_t>(next << 1);
-    for (size_t s = 0; s < lengths.size(); ++s) {
-      if (lengths[s] == length) codes[s] = next++;
-    }
-  }
-  return codes;
-}
-
-std::vector<EncodeEntry> EncodeTable(std::span<const uint8_t> lengths) {
-  const std::vector<uint16_t> codes = CanonicalCodes(lengths);
-  std::vector<EncodeEntry> table;
-  for (size_t s = 0; s < lengths.size(); ++s) table.push_back({Reversed(codes[s], lengths[s]), lengths[s]});
-  return table;
-}
-
-DecodeTable MakeDecodeTable(std::span<const uint8_t> lengths) {
-  DecodeTable table;
-  table.index_bits = *std::max_element(lengths.begin(), lengths.end());
-  table.entries.resize(size_t{1} << table.index_bits, DecodeEntry{0, 0});
-  const std::vector<EncodeEntry> codes = EncodeTable(lengths);
-  for (size_t s = 0; s < lengths.size(); ++s) {
-    if (lengths[s] == 0) continue;
-    for (size_t i = codes[s].bits; i < table.entries.size(); i += size_t{1} << lengths[s]) {
-      table.entries[i] = {static_cast<uint8_t>(s), lengths[s]};
-    }
-  }
-  return table;
 }
 
 }  // namespace bitstage

@@ -28,27 +28,4 @@ absl::Status ValidateLengths(std::span<const uint8_t> lengths);
 // Σ count · length, or -1 where a symbol that occurs has no code.
 int64_t CodedBits(std::span<const uint64_t> counts, std::span<const uint8_t> lengths);
 
-// The canonical code of every symbol, most significant bit first: ordered by (length, symbol), consecutive.
-// Requires valid lengths.
-std::vector<uint16_t> CanonicalCodes(std::span<const uint8_t> lengths);
-
-// For writers of streams that begin at the least significant bit: `bits` holds the code reversed.
-struct EncodeEntry {
-  uint16_t bits;
-  uint16_t length;
-};
-std::vector<EncodeEntry> EncodeTable(std::span<const uint8_t> lengths);
-
-// For readers of the same: indexed by the next index_bits of the stream. length 0: no such code.
-struct DecodeEntry {
-  uint8_t symbol;
-  uint8_t length;
-};
-struct DecodeTable {
-  int index_bits = 0;                // the longest code
-  std::vector<DecodeEntry> entries;  // 2^index_bits
-};
-// Requires valid lengths of at most 256 symbols.
-DecodeTable MakeDecodeTable(std::span<const uint8_t> lengths);
-
 }  // namespace bitstage

@@ -13,7 +13,7 @@ namespace bitstage::codec {
 #if defined(__x86_64__)
 namespace avx512_vbmi {
 
-const CellKernels& Fallback() { return ReferenceKernels(); }
+const CellKernels& Fallback() { return PortableKernels(); }
 
 }  // namespace avx512_vbmi
 #endif
@@ -38,7 +38,7 @@ const CellKernels& KernelsFor(Isa isa) {
 #if defined(__x86_64__)
   if (isa >= Isa::kAvx512Vnni && HasAvx512Vbmi()) return Avx512VbmiKernels();
 #endif
-  return ReferenceKernels();
+  return PortableKernels();
 }
 
 }  // namespace

@@ -10,9 +10,7 @@ namespace {
 uint8_t OffGrid(const CellTables& tables, const uint8_t* codes, int64_t pixels) {
   uint8_t off = 0;
   for (int64_t i = 0; i < pixels * tables.channels; ++i) {
-    const int64_t c = i % tables.channels;
-    const int mask = ((1 << tables.bits_of[c]) - 1) << tables.shift_of[c];
-    off = static_cast<uint8_t>(off | (codes[i] & ~mask));
+    off = static_cast<uint8_t>(off | (codes[i] & tables.off_mask[i % tables.channels]));
   }
   return off;
 }

@@ -31,13 +31,12 @@ absl::Status CheckGroups(const CodeTables& tables, const Grid& grid, int64_t cha
   const bool has_contexts = !tables.of_context.empty();
   for (int64_t c = 0; c < channels; ++c) {
     const size_t group = tables.group_of_channel[static_cast<size_t>(c)];
-    if (group >= tables.lengths.size()) {
+    if (!has_contexts && group >= tables.lengths.size()) {
       return Refuse("group_of_channel ", c, " is ", group, " of ", tables.lengths.size(), " tables");
     }
-    if (channel_of[group] < 0) channel_of[group] = c;
-    if (!SameForm(grid, has_contexts ? 0 : channel_of[group], c)) {
-      return Refuse("group ", group, " holds channel ", c, ", which has other bits or shift than channel ",
-                    has_contexts ? 0 : channel_of[group]);
+    if (!has_contexts && channel_of[group] < 0) channel_of[group] = c;
+    if (const int64_t like = has_contexts ? 0 : channel_of[group]; !SameForm(grid, like, c)) {
+      return Refuse("group ", group, " holds channel ", c, ", which has other bits or shift than channel ", like);
     }
     if (tables.pairs && 2 * grid.BitsOf(c) > 8) return Refuse("pairs in channel ", c, " of ", grid.BitsOf(c), " bits");
   }
@@ -122,14 +121,16 @@ CompiledTables::CompiledTables(const CodeTables& tables, const Grid& grid, int64
   for (int64_t c = 0; c < channels; ++c) {
     bits_.push_back(static_cast<uint8_t>(grid.BitsOf(c)));
     shift_.push_back(static_cast<uint8_t>(grid.ShiftOf(c)));
+    off_mask_.push_back(static_cast<uint8_t>(~(((1 << bits_.back()) - 1) << shift_.back())));
     uniform_ = uniform_ && SameForm(grid, 0, c);
     if (of_context_.empty()) channel_of[group_[static_cast<size_t>(c)]] = c;
   }
   size_t cells = 0;
   for (const std::vector<uint8_t>& lengths : tables.lengths) {
     cells = std::max(cells, lengths.size());
-    index_bits_ = std::max<int>(index_bits_, *std::max_element(lengths.begin(), lengths.end()));
+    longest_ = std::max<int>(longest_, *std::max_element(lengths.begin(), lengths.end()));
   }
+  index_bits_ = std::max(longest_, kLeastIndexBits);
   stride_bits_ = std::bit_width(cells - 1);
   if (!of_context_.empty()) contexts_ = ContextCount(bits_[0], pairs_);
   lengths_.resize(tables.lengths.size() << stride_bits_);
@@ -149,10 +150,12 @@ CellTables CompiledTables::view() const {
           .pairs = pairs_,
           .uniform = uniform_,
           .tables = tables_,
+          .longest = longest_,
           .index_bits = index_bits_,
           .stride_bits = stride_bits_,
           .bits_of = bits_.data(),
           .shift_of = shift_.data(),
+          .off_mask = off_mask_.data(),
           .group_of = group_.data(),
           .encode = encode_.data(),
           .decode = decode_.data(),

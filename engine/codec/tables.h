@@ -34,8 +34,8 @@ class CompiledTables {
  private:
   bool pairs_ = false;
   bool uniform_ = true;
-  int tables_ = 0, index_bits_ = 0, stride_bits_ = 0, contexts_ = 0;
-  std::vector<uint8_t> bits_, shift_, group_, of_context_, lengths_;
+  int tables_ = 0, longest_ = 0, index_bits_ = 0, stride_bits_ = 0, contexts_ = 0;
+  std::vector<uint8_t> bits_, shift_, off_mask_, group_, of_context_, lengths_;
   std::vector<EncodeEntry> encode_;
   std::vector<DecodeEntry> decode_;
 };

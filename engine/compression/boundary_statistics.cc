@@ -1,24 +1,75 @@
 #include "engine/compression/boundary_statistics.h"
 
+#include <algorithm>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include "engine/base/status_macros.h"
-#include "engine/codec/boundary.h"
+#include "engine/codec/table_fitting.h"
 #include "engine/graph/partition.h"
 #include "engine/reference/float_executor.h"
 
 namespace bitstage {
 namespace {
 
-// Code lengths that the tables of one value may take in the model file, a byte each: a table a channel for narrow
-// codes, one a width for the rest.
-constexpr int64_t kMaxTableBytes = 1024;
+// Nanoseconds to encode and to decode an element, the portable code on one core.
+constexpr double kStoredCost = 1.0;
+constexpr double kPlainCost = 1.0;
+constexpr double kContextsCost = 2.7;
 
-int64_t TableCount(const SymbolCounts& counts, const Grid& grid, int64_t channels) {
-  int64_t symbols = 0;
-  for (int64_t c = 0; c < channels; ++c) symbols += grid.MaxSymbol(c) + 1;
-  return symbols <= kMaxTableBytes ? counts.BestTableCount() : WidthClasses(grid, channels);
+// Tables of single symbols fit in a core's registers for up to 32 symbols, of pairs in its first-level cache.
+constexpr FitOptions kSingles = {.max_tables = 8, .max_length = 8};
+constexpr FitOptions kPairs = {.max_tables = 4, .max_length = 8};
+constexpr FitOptions kWidePairs = {.max_tables = 4, .max_length = 11};
+constexpr FitOptions kContexts = {.max_tables = 32, .max_length = 11};
+// Above, lengths of 8 bits cost too much.
+constexpr int kMaxBitsOfShortCodes = 5;
+
+int WidestBits(const Grid& grid, int64_t channels) {
+  int widest = 0;
+  for (int64_t c = 0; c < channels; ++c) widest = std::max(widest, grid.BitsOf(c));
+  return widest;
+}
+
+bool IsUniform(const Grid& grid, int64_t channels) {
+  for (int64_t c = 1; c < channels; ++c) {
+    if (grid.BitsOf(c) != grid.BitsOf(0) || grid.ShiftOf(c) != grid.ShiftOf(0)) return false;
+  }
+  return true;
+}
+
+BoundaryTables TablesFor(const Grid& grid, const Shape& image, int64_t batch, std::span<const uint8_t> codes,
+                         double link_mbps) {
+  const int64_t channels = image[image.rank() - 1];
+  const int widest = WidestBits(grid, channels);
+  BoundaryTables tables;
+  CellCounts singles(grid, image, /*pairs=*/false);
+  singles.Add(batch, codes);
+  tables.plain = singles.Fit(widest <= kMaxBitsOfShortCodes ? kSingles : FitOptions{});
+  double plain_bits = singles.BitsPerElement(tables.plain);
+  if (2 * widest <= 8 && image.rank() == 3) {
+    CellCounts pairs(grid, image, /*pairs=*/true);
+    pairs.Add(batch, codes);
+    CodeTables of_pairs = pairs.Fit(2 * widest <= 6 ? kPairs : kWidePairs);
+    if (const double bits = pairs.BitsPerElement(of_pairs); bits < plain_bits) {
+      plain_bits = bits;
+      tables.plain = std::move(of_pairs);
+    }
+  }
+  double contexts_bits = 0;
+  if (link_mbps <= kMaxLinkForContexts && image.rank() == 3 && IsUniform(grid, channels)) {
+    CellCounts counts(grid, image, tables.plain);
+    counts.Add(batch, codes);
+    tables.contexts = counts.Fit(kContexts);
+    contexts_bits = counts.BitsPerElement(tables.contexts);
+  }
+  double stored_bits = 0;
+  for (int64_t c = 0; c < channels; ++c) stored_bits += grid.BitsOf(c) / static_cast<double>(channels);
+  tables.preferred = ChooseCoding({.stored = stored_bits, .plain = plain_bits, .contexts = contexts_bits}, link_mbps);
+  tables.plain_bits = static_cast<float>(plain_bits);
+  tables.contexts_bits = static_cast<float>(contexts_bits);
+  return tables;
 }
 
 // The codes of a batch ([images] + C x H x W or C) in code layout: H x W x C an image.
@@ -39,29 +90,38 @@ std::vector<uint8_t> CodesInLayout(const Grid& grid, const Tensor& batch) {
 
 }  // namespace
 
+FrameCoding ChooseCoding(const CodingBits& bits, double link_mbps) {
+  const double ns_a_bit = 1000 / link_mbps;
+  FrameCoding best = FrameCoding::kStored;
+  double least = bits.stored * ns_a_bit + kStoredCost;
+  const auto consider = [&](FrameCoding coding, double of_coding, double cost) {
+    if (of_coding <= 0 || of_coding * ns_a_bit + cost >= least) return;
+    least = of_coding * ns_a_bit + cost;
+    best = coding;
+  };
+  consider(FrameCoding::kPlain, bits.plain, kPlainCost);
+  if (link_mbps <= kMaxLinkForContexts) consider(FrameCoding::kContexts, bits.contexts, kContextsCost);
+  return best;
+}
+
 absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(const Graph& graph, const Tensor& images,
-                                                                            ThreadPool* pool) {
+                                                                            double link_mbps, ThreadPool* pool) {
   std::vector<bool> wanted(graph.values.size(), false);
   for (const ValueId id : CutCandidates(graph)) wanted[static_cast<size_t>(id)] = true;
   std::map<std::string, BoundaryTables> tables;
-  absl::Status status;
   const std::vector<TensorView> inputs = {images.View()};
   BITSTAGE_ASSIGN_OR_RETURN(
       const std::vector<Tensor> outputs,
       FloatExecutor(graph, pool, /*snap_to_grids=*/true).Run(inputs, [&](ValueId id, Tensor& value) {
-        if (!wanted[static_cast<size_t>(id)] || !status.ok()) return;
+        if (!wanted[static_cast<size_t>(id)]) return;
         const Grid& grid = *graph.value(id).grid;
-        SymbolCounts counts(grid, value.shape()[1]);
-        counts.Add(CodesInLayout(grid, value));
-        absl::StatusOr<std::vector<std::vector<uint8_t>>> lengths =
-            counts.Tables(TableCount(counts, grid, value.shape()[1]));
-        if (!lengths.ok()) {
-          status = lengths.status();
-          return;
-        }
-        tables[graph.value(id).name] = BoundaryTables{*std::move(lengths)};
+        const Shape& shape = value.shape();
+        const int64_t inner = shape.InnerElements(1);
+        const Shape image = shape.rank() == 4 ? Shape{shape[2], shape[3], shape[1]}
+                            : inner == 1      ? Shape{shape[1]}
+                                              : Shape{1, inner, shape[1]};
+        tables[graph.value(id).name] = TablesFor(grid, image, shape[0], CodesInLayout(grid, value), link_mbps);
       }));
-  BITSTAGE_RETURN_IF_ERROR(status);
   return tables;
 }
 

@@ -1,4 +1,4 @@
-// Boundary statistics: the static Huffman tables with which a boundary value's codes cross to the next stage.
+// Boundary statistics: with which tables and in which coding a boundary value's codes cross to the next stage.
 #pragma once
 
 #include <map>
@@ -11,9 +11,21 @@
 
 namespace bitstage {
 
-// For every value at which a quantized graph can be cut into stages: tables of the symbols that `images` give, every
-// symbol counted once more, so that each has a code.
+// Contexts cost more time than they save on faster links.
+inline constexpr double kMaxLinkForContexts = 1000;  // Mbit/s
+
+// The coding with the least time in the codec and on the link together: bits an element over the link's speed, plus
+// what an element costs to encode and decode (docs/benchmarks.md). bits: 0 for a coding that there is not.
+struct CodingBits {
+  double stored = 0;
+  double plain = 0;
+  double contexts = 0;
+};
+FrameCoding ChooseCoding(const CodingBits& bits, double link_mbps);
+
+// For every value at which a quantized graph can be cut into stages: tables of the cells that `images` give, every cell
+// counted once more, so that each has a code. Tables for contexts are made only for links that may choose them.
 absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(const Graph& graph, const Tensor& images,
-                                                                            ThreadPool* pool);
+                                                                            double link_mbps, ThreadPool* pool);
 
 }  // namespace bitstage

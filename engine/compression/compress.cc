@@ -196,7 +196,8 @@ absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const R
   BITSTAGE_ASSIGN_OR_RETURN(Graph graph, Optimized(model, &dropped));
   Model result = model.Clone();
   BITSTAGE_ASSIGN_OR_RETURN(result.graph, Compression(images, recipe, pool, progress).Run(std::move(graph)));
-  BITSTAGE_ASSIGN_OR_RETURN(result.boundary_tables, MeasureBoundaryTables(result.graph, images, pool));
+  BITSTAGE_ASSIGN_OR_RETURN(result.boundary_tables,
+                            MeasureBoundaryTables(result.graph, images, recipe.link_mbps, pool));
   result.provenance.notes.push_back(absl::StrCat(Describe(recipe), ", ", images.shape()[0], " calibration images"));
   if (dropped > 0) {
     result.provenance.notes.push_back(absl::StrCat(dropped, " quantization points of the source were dropped"));

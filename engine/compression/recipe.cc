@@ -141,6 +141,9 @@ absl::StatusOr<Recipe> ParseRecipe(absl::string_view json) {
         return wrong("1 to 100000");
       }
       recipe.calibration_images = value.get<int>();
+    } else if (key == "link_mbps") {
+      if (!value.is_number() || !(value.get<double>() > 0)) return wrong("a positive number");
+      recipe.link_mbps = value.get<double>();
     } else if (key == "seed") {
       if (!value.is_number_unsigned()) return wrong("a whole number");
       recipe.seed = value.get<uint64_t>();

@@ -59,7 +59,8 @@ struct Recipe {
   bool second_order_rounding = true;  // GPTQ (arXiv 2210.17323)
   bool bias_correction = true;
   int calibration_images = 256;
-  uint64_t seed = 1;  // which images calibrate, where a set has more
+  double link_mbps = 10000;  // of the links that boundary values will cross: what their frames are chosen for
+  uint64_t seed = 1;         // which images calibrate, where a set has more
 };
 
 absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text);

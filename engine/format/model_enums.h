@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "engine/graph/ops.h"
+#include "engine/tensor/boundary_tables.h"
 #include "engine/tensor/data_type.h"
 #include "engine/tensor/preprocessing.h"
 #include "engine/tensor/weight_codes.h"
@@ -41,6 +42,13 @@ inline constexpr std::pair<UnaryKind, pb::UnaryKind> kUnaryKinds[] = {
 inline constexpr std::pair<BinaryKind, pb::BinaryKind> kBinaryKinds[] = {{BinaryKind::kAdd, pb::BINARY_KIND_ADD},
                                                                          {BinaryKind::kSub, pb::BINARY_KIND_SUB},
                                                                          {BinaryKind::kMul, pb::BINARY_KIND_MUL}};
+
+inline constexpr std::pair<FrameCoding, pb::FrameCoding> kFrameCodings[] = {
+    {FrameCoding::kStored, pb::FRAME_CODING_STORED},
+    {FrameCoding::kPlain, pb::FRAME_CODING_PLAIN},
+    {FrameCoding::kInline, pb::FRAME_CODING_INLINE},
+    {FrameCoding::kContexts, pb::FRAME_CODING_CONTEXTS},
+    {FrameCoding::kSplit, pb::FRAME_CODING_SPLIT}};
 
 inline constexpr std::pair<PoolKind, pb::PoolKind> kPoolKinds[] = {{PoolKind::kMax, pb::POOL_KIND_MAX},
                                                                    {PoolKind::kAverage, pb::POOL_KIND_AVERAGE}};

@@ -7,8 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/checked_math.h"
 #include "engine/base/status_macros.h"
-#include "engine/codec/boundary.h"
-#include "engine/codec/huffman.h"
+#include "engine/codec/tables.h"
 #include "engine/format/model_codes.h"
 #include "engine/format/model_enums.h"
 #include "engine/format/model_format.h"
@@ -234,24 +233,38 @@ absl::StatusOr<Preprocessing> ReadPreprocessing(const pb::Preprocessing& proto, 
 
 using ValuesByName = std::unordered_map<std::string, const Value*>;
 
+CodeTables ReadCodeTables(const pb::CodeTables& proto) {
+  CodeTables tables;
+  tables.pairs = proto.pairs();
+  for (const std::string& lengths : proto.lengths()) tables.lengths.push_back(ToBytes(lengths));
+  tables.group_of_channel = ToBytes(proto.group_of_channel());
+  tables.of_context = ToBytes(proto.of_context());
+  return tables;
+}
+
 absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, const ValuesByName& values, Model& model) {
   const auto found = values.find(proto.value());
   if (found == values.end() || !found->second->grid) return Refuse("names no value that has a grid");
   const Value* const value = found->second;
   const int64_t channels = value->shape.rank() == 0 ? 1 : value->shape[0];
-  BITSTAGE_ASSIGN_OR_RETURN(const TableAssignment assignment,
-                            AssignTables(*value->grid, channels, proto.code_lengths_size()));
   BoundaryTables tables;
-  for (const std::string& lengths : proto.code_lengths()) {
-    const size_t table = tables.code_lengths.size();
-    if (const size_t symbols = size_t{1} << assignment.width[table]; lengths.size() != symbols) {
-      return Refuse("code_lengths ", table, " has ", lengths.size(), " symbols, expected ", symbols);
-    }
-    tables.code_lengths.push_back(ToBytes(lengths));
-    if (const absl::Status status = ValidateLengths(tables.code_lengths.back()); !status.ok()) {
-      return At(status, "code_lengths ", table);
-    }
+  if (proto.has_plain()) {
+    tables.plain = ReadCodeTables(proto.plain());
+    if (!tables.plain.of_context.empty()) return Refuse("plain: of_context is not empty");
+    const absl::Status status = Validate(tables.plain, *value->grid, channels);
+    if (!status.ok()) return At(status, "plain");
   }
+  if (proto.has_contexts()) {
+    tables.contexts = ReadCodeTables(proto.contexts());
+    if (tables.contexts.of_context.empty()) return Refuse("contexts: of_context is empty");
+    const absl::Status status = Validate(tables.contexts, *value->grid, channels);
+    if (!status.ok()) return At(status, "contexts");
+  }
+  if (proto.preferred() != pb::FRAME_CODING_UNSPECIFIED) {
+    BITSTAGE_ASSIGN_OR_RETURN(tables.preferred, FromProto(kFrameCodings, proto.preferred(), "preferred"));
+  }
+  tables.plain_bits = proto.plain_bits();
+  tables.contexts_bits = proto.contexts_bits();
   if (!model.boundary_tables.emplace(proto.value(), std::move(tables)).second) return Refuse("is there twice");
   return absl::OkStatus();
 }

@@ -90,6 +90,13 @@ void Write(const Provenance& provenance, pb::Provenance& proto) {
   for (const std::string& note : provenance.notes) proto.add_notes(note);
 }
 
+void Write(const CodeTables& tables, pb::CodeTables& to) {
+  to.set_pairs(tables.pairs);
+  for (const std::vector<uint8_t>& lengths : tables.lengths) AppendBytes(lengths, *to.add_lengths());
+  AppendBytes(tables.group_of_channel, *to.mutable_group_of_channel());
+  AppendBytes(tables.of_context, *to.mutable_of_context());
+}
+
 }  // namespace
 
 ModelBytes SerializeModel(const Model& model) {
@@ -109,7 +116,11 @@ ModelBytes SerializeModel(const Model& model) {
   for (const auto& [value, tables] : model.boundary_tables) {
     pb::BoundaryTables& to = *proto.add_boundary_tables();
     to.set_value(value);
-    for (const std::vector<uint8_t>& lengths : tables.code_lengths) AppendBytes(lengths, *to.add_code_lengths());
+    if (!tables.plain.empty()) Write(tables.plain, *to.mutable_plain());
+    if (!tables.contexts.empty()) Write(tables.contexts, *to.mutable_contexts());
+    to.set_preferred(ToProto(kFrameCodings, tables.preferred));
+    to.set_plain_bits(tables.plain_bits);
+    to.set_contexts_bits(tables.contexts_bits);
   }
   proto.SerializeToString(&bytes.meta);
   return bytes;

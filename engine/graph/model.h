@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/graph/graph.h"
+#include "engine/tensor/boundary_tables.h"
 #include "engine/tensor/preprocessing.h"
 
 namespace bitstage {
@@ -28,12 +29,6 @@ struct StageInfo {
   std::string pipeline_id;  // equal for all stages of one partition
 };
 
-// Static entropy-coding tables of a value that carries a grid and at which the graph can be cut into stages, or is:
-// Huffman code lengths by symbol, one table, one a width or one a channel. Indexed by value name.
-struct BoundaryTables {
-  std::vector<std::vector<uint8_t>> code_lengths;
-};
-
 struct Model {
   std::string name;
   Graph graph;
@@ -42,6 +37,7 @@ struct Model {
   int class_offset = 0;                        // output index − class index (1 for models with a background class)
   Provenance provenance;
   std::optional<StageInfo> stage;
+  // Of values that carry a grid and at which the graph can be cut into stages, or is; by name.
   std::map<std::string, BoundaryTables> boundary_tables;
 
   [[nodiscard]] Model Clone() const;

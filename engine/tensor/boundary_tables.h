@@ -36,6 +36,9 @@ struct BoundaryTables {
   CodeTables plain;
   CodeTables contexts;
   FrameCoding preferred = FrameCoding::kInline;  // never kPreferred
+  // Bits an element on the calibration's images, payload alone; 0 where there are no such tables.
+  float plain_bits = 0;
+  float contexts_bits = 0;
   friend bool operator==(const BoundaryTables&, const BoundaryTables&) = default;
 };
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
 #include "engine/base/table.h"
-#include "engine/codec/boundary.h"
+#include "engine/codec/frame.h"
 #include "engine/format/model_file.h"
 #include "engine/graph/partition.h"
 #include "engine/tools/command.h"
@@ -27,7 +27,8 @@ struct BoundarySummary {
   std::string name;
   Shape shape;                       // per image
   double stored_bits = 0;            // an element, at the channels' widths
-  std::optional<double> coded_bits;  // with the model's tables, on data like the calibration's
+  std::optional<double> coded_bits;  // with the model's tables, on the calibration's images
+  FrameCoding coding;
 };
 
 struct StageSummary {
@@ -39,41 +40,27 @@ struct StageSummary {
 
 int64_t ChannelsOf(const Value& value) { return value.shape.rank() == 0 ? 1 : value.shape[0]; }
 
-// The mean length of a code under the distribution it is optimal for: a symbol of l bits occurs with probability 2^−l.
-double MeanLength(const std::vector<uint8_t>& lengths) {
-  double bits = 0;
-  double weight = 0;
-  for (const uint8_t length : lengths) {
-    if (length == 0) continue;
-    bits += length / static_cast<double>(1 << length);
-    weight += 1 / static_cast<double>(1 << length);
-  }
-  return weight == 0 ? 0 : bits / weight;
-}
-
-absl::StatusOr<BoundarySummary> Summarize(const Model& stage) {
+BoundarySummary Summarize(const Model& stage) {
   const Value& value = stage.graph.value(stage.graph.outputs[0]);
   const int64_t channels = ChannelsOf(value);
-  BoundarySummary summary{value.name, value.shape, 0, std::nullopt};
+  BoundarySummary summary{value.name, value.shape, 0, std::nullopt, FrameCoding::kInline};
   for (int64_t c = 0; c < channels; ++c) summary.stored_bits += value.grid->BitsOf(c);
   summary.stored_bits /= static_cast<double>(channels);
-  const auto tables = stage.boundary_tables.find(value.name);
-  if (tables == stage.boundary_tables.end() || tables->second.code_lengths.empty()) return summary;
-  const std::vector<std::vector<uint8_t>>& lengths = tables->second.code_lengths;
-  BITSTAGE_ASSIGN_OR_RETURN(const TableAssignment assignment,
-                            AssignTables(*value.grid, channels, static_cast<int64_t>(lengths.size())));
-  double bits = 0;
-  for (const uint16_t table : assignment.of_channel) bits += MeanLength(lengths[table]);
-  summary.coded_bits = bits / static_cast<double>(channels);
+  const auto found = stage.boundary_tables.find(value.name);
+  if (found == stage.boundary_tables.end()) return summary;
+  const BoundaryTables& tables = found->second;
+  summary.coding = tables.preferred;
+  if (tables.preferred == FrameCoding::kPlain) summary.coded_bits = tables.plain_bits;
+  if (tables.preferred == FrameCoding::kContexts) summary.coded_bits = tables.contexts_bits;
   return summary;
 }
 
-absl::StatusOr<StageSummary> SummarizeStage(const Model& stage) {
+StageSummary SummarizeStage(const Model& stage) {
   StageSummary summary;
   summary.layers = stage.graph.nodes.size();
   for (const Node& node : stage.graph.nodes) summary.macs += MacsOf(stage.graph, node);
   if (stage.stage->index + 1 < stage.stage->count) {
-    BITSTAGE_ASSIGN_OR_RETURN(summary.boundary, Summarize(stage));
+    summary.boundary = Summarize(stage);
   }
   return summary;
 }
@@ -143,7 +130,8 @@ Json ToJson(const std::vector<StageSummary>& stages, const std::string& name, co
                           {"shape", std::vector<int64_t>(boundary->shape.begin(), boundary->shape.end())},
                           {"elements", boundary->shape.elements()},
                           {"bits_stored", boundary->stored_bits},
-                          {"bits_coded", boundary->coded_bits ? Json(*boundary->coded_bits) : Json()}};
+                          {"bits_coded", boundary->coded_bits ? Json(*boundary->coded_bits) : Json()},
+                          {"coding", std::string(Name(boundary->coding))}};
     }
     list.push_back(std::move(json));
   }
@@ -164,7 +152,7 @@ absl::Status RunPartition(const Arguments& arguments, Console& console) {
   }
   std::vector<StageSummary> summaries;
   for (size_t i = 0; i < stages.size(); ++i) {
-    BITSTAGE_ASSIGN_OR_RETURN(StageSummary summary, SummarizeStage(stages[i]));
+    StageSummary summary = SummarizeStage(stages[i]);
     BITSTAGE_ASSIGN_OR_RETURN(const fs::path path, MakeFile(root, i, model.name));
     BITSTAGE_RETURN_IF_ERROR(WriteModelFile(stages[i], path.string()));
     summary.file_bytes = fs::file_size(path, error);

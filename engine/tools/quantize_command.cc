@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/base/progress.h"
@@ -70,6 +71,11 @@ absl::StatusOr<Recipe> RecipeFrom(const Arguments& arguments) {
   }
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t images, arguments.Int("images", recipe.calibration_images, 1, 100000));
   recipe.calibration_images = static_cast<int>(images);
+  if (arguments.Has("link")) {
+    if (!absl::SimpleAtod(arguments.Get("link"), &recipe.link_mbps) || !(recipe.link_mbps > 0)) {
+      return absl::InvalidArgumentError("--link expects a positive number of Mbit/s");
+    }
+  }
   return recipe;
 }
 
@@ -156,6 +162,9 @@ Command QuantizeCommand() {
                     {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
                     {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
                     {.name = "images", .value = "N", .help = "how many images calibrate (256, as memory allows)"},
+                    {.name = "link",
+                     .value = "MBIT/S",
+                     .help = "the link between stages that frames are chosen for (10000)"},
                     {.name = "class-names", .value = "FILE", .help = "a text file, one class a line, kept as labels"},
                     {.name = "name", .value = "NAME", .help = "the model's name, where the file's will not do"},
                     {.name = "output", .letter = 'o', .value = "FILE", .help = "the model to write", .required = true},

@@ -16,9 +16,8 @@ absl::StatusOr<FrameBoundary> BoundaryAt(const Model& stage, const std::vector<V
   }
   const Value& value = stage.graph.value(ids[0]);
   const auto tables = stage.boundary_tables.find(value.name);
-  const std::vector<std::vector<uint8_t>> none;
   return FrameBoundary::Create(value.name, CodeShape(value.shape), *value.grid,
-                               tables == stage.boundary_tables.end() ? none : tables->second.code_lengths);
+                               tables == stage.boundary_tables.end() ? BoundaryTables() : tables->second);
 }
 
 std::string Describe(const v1::StageIdentity& identity) {

@@ -1,4 +1,5 @@
 #include "engine/codec/huffman.h"
+#include "engine/codec/tables.h"
 
 #include <gmock/gmock.h>
 
@@ -79,6 +80,19 @@ TEST(HuffmanLengths, RefuseNoSymbolsAndTooManyForTheLimit) {
 }
 
 // Huffman over the shifting error e, a spike s at zero on top of a uniform rest, m = 3.
+// The canonical code of every symbol, most significant bit first.
+std::vector<uint16_t> CanonicalCodes(const std::vector<uint8_t>& lengths) {
+  std::vector<codec::EncodeEntry> entries(lengths.size());
+  codec::FillEncode(lengths, entries.data());
+  std::vector<uint16_t> codes;
+  for (const codec::EncodeEntry& entry : entries) {
+    uint16_t code = 0;
+    for (int i = 0; i < entry.length; ++i) code = static_cast<uint16_t>(code << 1 | (entry.bits >> i & 1));
+    codes.push_back(code);
+  }
+  return codes;
+}
+
 TEST(HuffmanGolden, SpikeOnUniformRest) {
   const auto entropy_and_mean = [](double spike) {
     std::vector<uint64_t> counts(8, static_cast<uint64_t>(std::llround(8e6 * (1 - spike) / 8)));
@@ -151,18 +165,35 @@ TEST(CanonicalCodes, ArePrefixFreeAndOrdered) {
   EXPECT_THAT(CanonicalCodes(lengths), ElementsAre(0b00, 0b110, 0b111, 0b01, 0b10));
 }
 
-TEST(DecodeTable, FindsEverySymbolBehindItsOwnCodeWhateverFollows) {
+TEST(FillDecode, FindsEveryCellBehindItsOwnCodeWhateverFollows) {
   std::vector<uint64_t> counts(64);
   for (size_t s = 0; s < counts.size(); ++s) counts[s] = s * s * s;
   const std::vector<uint8_t> lengths = *HuffmanLengths(counts, kMaxCodeLength);
-  const std::vector<EncodeEntry> encode = EncodeTable(lengths);
-  const DecodeTable decode = MakeDecodeTable(lengths);
+  std::vector<codec::EncodeEntry> encode(64);
+  codec::FillEncode(lengths, encode.data());
+  std::vector<codec::DecodeEntry> decode(1 << kMaxCodeLength);
+  codec::FillDecode(lengths, 3, 2, /*pairs=*/true, kMaxCodeLength, decode.data());
   for (size_t s = 1; s < counts.size(); ++s) {
     for (const uint32_t following : {0u, ~0u, 0x5a5a5a5au}) {
-      const size_t index = (encode[s].bits | following << encode[s].length) & ((1u << decode.index_bits) - 1);
-      EXPECT_EQ(decode.entries[index].symbol, s);
-      EXPECT_EQ(decode.entries[index].length, lengths[s]);
+      const size_t index = (encode[s].bits | following << encode[s].length) & ((1u << kMaxCodeLength) - 1);
+      EXPECT_EQ(decode[index].cell, s);
+      EXPECT_EQ(decode[index].first, s % 8 << 2);
+      EXPECT_EQ(decode[index].second, s / 8 << 2);
+      EXPECT_EQ(decode[index].length, lengths[s]);
     }
+  }
+}
+
+TEST(FillDecode, AnOnlyCellTakesNoBits) {
+  const std::vector<uint8_t> lengths = {0, 0, 1, 0};
+  codec::EncodeEntry encode[4];
+  codec::FillEncode(lengths, encode);
+  EXPECT_EQ(encode[2].length, 0);
+  codec::DecodeEntry decode[256];
+  codec::FillDecode(lengths, 2, 0, /*pairs=*/false, 8, decode);
+  for (const codec::DecodeEntry& entry : decode) {
+    EXPECT_EQ(entry.first, 2);
+    EXPECT_EQ(entry.length, 0);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/codec/boundary.h"
+#include "engine/codec/table_fitting.h"
 
 namespace bitstage {
 
@@ -30,14 +31,24 @@ inline std::vector<uint8_t> SkewedCodes(const Sample& sample, uint32_t seed, dou
   return codes;
 }
 
-inline FrameBoundary BoundaryOf(const Sample& sample, const std::vector<std::vector<uint8_t>>& tables = {}) {
+inline FrameBoundary BoundaryOf(const Sample& sample, const BoundaryTables& tables = {}) {
   return *FrameBoundary::Create("layer3.relu", sample.shape, sample.grid, tables);
 }
 
-inline std::vector<std::vector<uint8_t>> CalibratedTables(const Sample& sample, int64_t count, uint32_t seed) {
-  SymbolCounts counts(sample.grid, sample.shape[sample.shape.rank() - 1]);
-  counts.Add(SkewedCodes(sample, seed));
-  return *counts.Tables(count);
+// Tables of both kinds that the sample's grid allows, made from codes of that seed.
+inline BoundaryTables CalibratedTables(const Sample& sample, bool pairs, uint32_t seed) {
+  const std::vector<uint8_t> codes = SkewedCodes(sample, seed);
+  CellCounts counts(sample.grid, sample.shape, pairs);
+  counts.Add(sample.batch, codes);
+  BoundaryTables tables;
+  tables.plain = counts.Fit({});
+  tables.preferred = FrameCoding::kPlain;
+  if (sample.grid.bits.size() == 1 && sample.grid.shift.size() == 1) {
+    CellCounts in_context(sample.grid, sample.shape, tables.plain);
+    in_context.Add(sample.batch, codes);
+    tables.contexts = in_context.Fit({.max_tables = 16});
+  }
+  return tables;
 }
 
 // DQA's two widths on one scale: 5 bits, and 3 bits shifted by 2.

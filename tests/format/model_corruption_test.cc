@@ -255,6 +255,7 @@ TEST(HostileMetaTest, RefusesGraphsThatContradictThemselves) {
 
 TEST(HostileMetaTest, RefusesWhatAServerCouldNotUse) {
   const auto preprocessing = [](pb::Model& m) -> pb::Preprocessing& { return *m.mutable_preprocessing(); };
+  const auto plain = [](pb::Model& m) -> pb::CodeTables& { return *m.mutable_boundary_tables(0)->mutable_plain(); };
   ExpectRefused(
       ModelWithEverything(1),
       {{"a picture of another size", [&](pb::Model& m) { preprocessing(m).set_width(1 << 30); },
@@ -279,16 +280,37 @@ TEST(HostileMetaTest, RefusesWhatAServerCouldNotUse) {
        {"tables of a value without a grid", [](pb::Model& m) { m.mutable_boundary_tables(0)->set_value("input1"); },
         "boundary_tables 'input1': names no value that has a grid"},
        {"tables twice", [](pb::Model& m) { *m.add_boundary_tables() = m.boundary_tables(0); }, "is there twice"},
-       {"no tables", [](pb::Model& m) { m.mutable_boundary_tables(0)->clear_code_lengths(); }, "0 Huffman tables"},
-       {"more tables than channels",
-        [](pb::Model& m) {
-          for (int i = 0; i < 1 << 20; ++i) m.mutable_boundary_tables(0)->add_code_lengths("");
+       {"no tables", [&](pb::Model& m) { plain(m).clear_lengths(); }, "plain: lengths has 0 tables"},
+       {"a million tables",
+        [&](pb::Model& m) {
+          for (int i = 0; i < 1 << 20; ++i) plain(m).add_lengths("");
         },
-        "1048578 Huffman tables for 3 channels"},
-       {"257 symbols", [](pb::Model& m) { m.mutable_boundary_tables(0)->mutable_code_lengths(1)->push_back('\1'); },
-        "code_lengths 1 has 257 symbols, expected 256"},
-       {"more codes than fit", [](pb::Model& m) { (*m.mutable_boundary_tables(0)->mutable_code_lengths(0))[0] = '\1'; },
-        "boundary_tables 'input0': code_lengths 0"}});
+        "plain: lengths has 1048578 tables, expected 1 to 255"},
+       {"257 cells", [&](pb::Model& m) { plain(m).mutable_lengths(1)->push_back('\1'); },
+        "plain: lengths 1 has 257 cells, expected 256"},
+       {"more codes than fit", [&](pb::Model& m) { (*plain(m).mutable_lengths(0))[0] = '\1'; },
+        "boundary_tables 'input0': plain: lengths 0: Huffman table: over-subscribed"},
+       {"a cell without a code", [&](pb::Model& m) { (*plain(m).mutable_lengths(0))[0] = '\0'; },
+        "plain: lengths 0 leaves a cell without a code"},
+       {"two groups for three channels", [&](pb::Model& m) { plain(m).mutable_group_of_channel()->pop_back(); },
+        "plain: group_of_channel has 2 entries, expected 3"},
+       {"a group beyond the tables", [&](pb::Model& m) { (*plain(m).mutable_group_of_channel())[2] = '\2'; },
+        "plain: group_of_channel 2 is 2 of 2 tables"},
+       {"contexts among the plain tables", [&](pb::Model& m) { *plain(m).mutable_of_context() = "x"; },
+        "plain: of_context is not empty"},
+       {"pairs of 8 bits", [&](pb::Model& m) { plain(m).set_pairs(true); }, "plain: pairs in channel 0 of 8 bits"},
+       {"contexts without a map",
+        [](pb::Model& m) { m.mutable_boundary_tables(0)->mutable_contexts()->clear_of_context(); },
+        "contexts: of_context is empty"},
+       {"too small a map",
+        [](pb::Model& m) { m.mutable_boundary_tables(0)->mutable_contexts()->mutable_of_context()->pop_back(); },
+        "contexts: of_context has 127 entries, expected 128"},
+       {"a context beyond the tables",
+        [](pb::Model& m) { (*m.mutable_boundary_tables(0)->mutable_contexts()->mutable_of_context())[5] = '\2'; },
+        "contexts: of_context names table 2 of 2"},
+       {"an unknown coding",
+        [](pb::Model& m) { m.mutable_boundary_tables(0)->set_preferred(static_cast<pb::FrameCoding>(9)); },
+        "preferred is enumerator 9"}});
 }
 
 TEST(HostileMetaTest, RefusesCodesOutsideTheCodebookAndBitsAfterTheLast) {

@@ -207,7 +207,16 @@ Model ModelWithEverything(uint32_t seed) {
   std::vector<uint8_t> lengths(256, 8);
   lengths[0] = 7;  // one code shorter, two others longer
   lengths[1] = lengths[2] = 9;
-  model.boundary_tables["input0"] = {{std::vector<uint8_t>(256, 8), lengths}};
+  CodeTables plain;
+  plain.lengths = {std::vector<uint8_t>(256, 8), lengths};
+  plain.group_of_channel = {1, 0, 1};
+  CodeTables contexts = plain;
+  contexts.of_context.assign(2 * 64, 1);
+  model.boundary_tables["input0"] = {.plain = plain,
+                                     .contexts = contexts,
+                                     .preferred = FrameCoding::kContexts,
+                                     .plain_bits = 3.5f,
+                                     .contexts_bits = 2.5f};
   return model;
 }
 

@@ -53,7 +53,7 @@ Model Chain(const std::vector<int64_t>& channels, bool residuals = false) {
   model.preprocessing = Preprocessing();
   model.labels = {"a", "b", "c", "d", "e"};
   model.class_offset = 1;
-  for (const Value& value : model.graph.values) model.boundary_tables[value.name].code_lengths = {{1, 2, 2}};
+  for (const Value& value : model.graph.values) model.boundary_tables[value.name].plain.lengths = {{1, 2, 2}};
   return model;
 }
 

@@ -271,7 +271,7 @@ RowsDecoder ForIndex(int index_bits, int64_t lanes) {
 
 void Fill(const CellTables& tables, int table, ByteTable& to) {
   const DecodeEntry* const from = tables.decode + (static_cast<int64_t>(table) << tables.index_bits);
-  const int entries = 1 << tables.index_bits;
+  const int entries = 1 << tables.longest;
   const int wanted = entries < 64 ? 64 : entries;
   for (int i = 0; i < wanted; i += 16) {
     __m512i e;
@@ -294,7 +294,7 @@ bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t*
                  int64_t lane_rows, int64_t pixels, uint8_t* codes) {
   const bool odd = tables.pairs && pixels % 2 != 0;
   const int64_t rows = tables.pairs ? pixels / 2 : pixels;  // of cells, but for the odd pixel's
-  if (lanes <= kFewLanes || tables.index_bits > kMaxIndexBits || tables.tables > kMaxTables ||
+  if (lanes <= kFewLanes || tables.longest > kMaxIndexBits || tables.tables > kMaxTables ||
       (tables.pairs && !tables.uniform) || lane_at[lanes] >= INT32_MAX) {
     return Fallback().decode_plain(tables, stream, lane_at, lanes, lane_rows, pixels, codes);
   }
@@ -310,7 +310,7 @@ bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t*
   alignas(64) uint32_t positions[kMaxLanes];
   for (int l = 0; l < kMaxLanes; ++l) positions[l] = static_cast<uint32_t>(lane_at[l < lanes ? l : lanes]);
   const RowsDecoder decode =
-      tables.tables == 1 ? ForIndex<true>(tables.index_bits, lanes) : ForIndex<false>(tables.index_bits, lanes);
+      tables.tables == 1 ? ForIndex<true>(tables.longest, lanes) : ForIndex<false>(tables.longest, lanes);
   const int64_t last_rows = rows - (lanes - 1) * lane_rows;
   decode(job, 0, last_rows, lanes, positions);
   const uint32_t last_at = positions[lanes - 1];

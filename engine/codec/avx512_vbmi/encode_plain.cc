@@ -122,13 +122,13 @@ bool EncodePlain(const CellTables& tables, const uint8_t* codes, int64_t pixels,
   Sink sink(*bit_sink);
   const int entries = tables.tables << tables.stride_bits;
   bool fits = false;
-  if (entries <= 256 && tables.index_bits <= 8) {
+  if (entries <= 256 && tables.longest <= 8) {
     const ByteCodes bytes(tables);
     const __m128i stride = _mm_cvtsi32_si128(tables.stride_bits);
-    if (entries <= 64 && tables.index_bits < 8) {
+    if (entries <= 64 && tables.longest < 8) {
       fits = EncodeLanes(cells, RegisterEncoder<64>{tables, bytes, groups, stride, sink}, lane_rows, limit, sink,
                          lane_bits);
-    } else if (entries <= 128 && tables.index_bits < 8) {
+    } else if (entries <= 128 && tables.longest < 8) {
       fits = EncodeLanes(cells, RegisterEncoder<128>{tables, bytes, groups, stride, sink}, lane_rows, limit, sink,
                          lane_bits);
     } else {
