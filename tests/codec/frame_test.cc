@@ -105,16 +105,16 @@ TEST(Frame, RoundTripsTensorsUpToAHundredThousandCodes) {
 TEST(Frame, StaticTablesComeWithinAFewPercentOfTheEntropy) {
   Sample sample;
   sample.shape = {28, 28, 64};
-  sample.grid.bits = {4};
+  sample.grid.bits = {3};
   CellCounts calibrated(sample.grid, sample.shape, /*pairs=*/true);
   for (const uint32_t seed : {3u, 5u, 6u, 7u, 8u}) calibrated.Add(1, SkewedCodes(sample, seed));
   BoundaryTables tables;
-  tables.plain = calibrated.Fit({.max_tables = 1});
+  tables.plain = calibrated.Fit({.max_tables = 1, .max_length = 8});
   tables.preferred = FrameCoding::kPlain;
   const FrameBoundary boundary = BoundaryOf(sample, tables);
   const std::vector<uint8_t> codes = SkewedCodes(sample, 4);
   double entropy = 0;
-  std::vector<double> counts(16);
+  std::vector<double> counts(8);
   for (const uint8_t code : codes) ++counts[code];
   for (const double count : counts) {
     if (count > 0) entropy -= count * std::log2(count / static_cast<double>(codes.size()));
