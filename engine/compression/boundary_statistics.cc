@@ -39,39 +39,6 @@ bool IsUniform(const Grid& grid, int64_t channels) {
   return true;
 }
 
-BoundaryTables TablesFor(const Grid& grid, const Shape& image, int64_t batch, std::span<const uint8_t> codes,
-                         double link_mbps) {
-  const int64_t channels = image[image.rank() - 1];
-  const int widest = WidestBits(grid, channels);
-  BoundaryTables tables;
-  CellCounts singles(grid, image, /*pairs=*/false);
-  singles.Add(batch, codes);
-  tables.plain = singles.Fit(widest <= kMaxBitsOfShortCodes ? kSingles : FitOptions{});
-  double plain_bits = singles.BitsPerElement(tables.plain);
-  if (2 * widest <= 8 && image.rank() == 3) {
-    CellCounts pairs(grid, image, /*pairs=*/true);
-    pairs.Add(batch, codes);
-    CodeTables of_pairs = pairs.Fit(2 * widest <= 6 ? kPairs : kWidePairs);
-    if (const double bits = pairs.BitsPerElement(of_pairs); bits < plain_bits) {
-      plain_bits = bits;
-      tables.plain = std::move(of_pairs);
-    }
-  }
-  double contexts_bits = 0;
-  if (link_mbps <= kMaxLinkForContexts && image.rank() == 3 && IsUniform(grid, channels)) {
-    CellCounts counts(grid, image, tables.plain);
-    counts.Add(batch, codes);
-    tables.contexts = counts.Fit(kContexts);
-    contexts_bits = counts.BitsPerElement(tables.contexts);
-  }
-  double stored_bits = 0;
-  for (int64_t c = 0; c < channels; ++c) stored_bits += grid.BitsOf(c) / static_cast<double>(channels);
-  tables.preferred = ChooseCoding({.stored = stored_bits, .plain = plain_bits, .contexts = contexts_bits}, link_mbps);
-  tables.plain_bits = static_cast<float>(plain_bits);
-  tables.contexts_bits = static_cast<float>(contexts_bits);
-  return tables;
-}
-
 // The codes of a batch ([images] + C x H x W or C) in code layout: H x W x C an image.
 std::vector<uint8_t> CodesInLayout(const Grid& grid, const Tensor& batch) {
   const Shape& shape = batch.shape();
@@ -104,6 +71,39 @@ FrameCoding ChooseCoding(const CodingBits& bits, double link_mbps) {
   return best;
 }
 
+BoundaryTables MakeBoundaryTables(const Grid& grid, const Shape& image, int64_t batch, std::span<const uint8_t> codes,
+                                  double link_mbps) {
+  const int64_t channels = image[image.rank() - 1];
+  const int widest = WidestBits(grid, channels);
+  BoundaryTables tables;
+  CellCounts singles(grid, image, /*pairs=*/false);
+  singles.Add(batch, codes);
+  tables.plain = singles.Fit(widest <= kMaxBitsOfShortCodes ? kSingles : FitOptions{});
+  double plain_bits = singles.BitsPerElement(tables.plain);
+  if (2 * widest <= 8 && image.rank() == 3) {
+    CellCounts pairs(grid, image, /*pairs=*/true);
+    pairs.Add(batch, codes);
+    CodeTables of_pairs = pairs.Fit(2 * widest <= 6 ? kPairs : kWidePairs);
+    if (const double bits = pairs.BitsPerElement(of_pairs); bits < plain_bits) {
+      plain_bits = bits;
+      tables.plain = std::move(of_pairs);
+    }
+  }
+  double contexts_bits = 0;
+  if (link_mbps <= kMaxLinkForContexts && image.rank() == 3 && IsUniform(grid, channels)) {
+    CellCounts counts(grid, image, tables.plain);
+    counts.Add(batch, codes);
+    tables.contexts = counts.Fit(kContexts);
+    contexts_bits = counts.BitsPerElement(tables.contexts);
+  }
+  double stored_bits = 0;
+  for (int64_t c = 0; c < channels; ++c) stored_bits += grid.BitsOf(c) / static_cast<double>(channels);
+  tables.preferred = ChooseCoding({.stored = stored_bits, .plain = plain_bits, .contexts = contexts_bits}, link_mbps);
+  tables.plain_bits = static_cast<float>(plain_bits);
+  tables.contexts_bits = static_cast<float>(contexts_bits);
+  return tables;
+}
+
 absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(const Graph& graph, const Tensor& images,
                                                                             double link_mbps, ThreadPool* pool) {
   std::vector<bool> wanted(graph.values.size(), false);
@@ -120,7 +120,7 @@ absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(cons
         const Shape image = shape.rank() == 4 ? Shape{shape[2], shape[3], shape[1]}
                             : inner == 1      ? Shape{shape[1]}
                                               : Shape{1, inner, shape[1]};
-        tables[graph.value(id).name] = TablesFor(grid, image, shape[0], CodesInLayout(grid, value), link_mbps);
+        tables[graph.value(id).name] = MakeBoundaryTables(grid, image, shape[0], CodesInLayout(grid, value), link_mbps);
       }));
   return tables;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -23,8 +24,13 @@ struct CodingBits {
 };
 FrameCoding ChooseCoding(const CodingBits& bits, double link_mbps);
 
-// For every value at which a quantized graph can be cut into stages: tables of the cells that `images` give, every cell
-// counted once more, so that each has a code. Tables for contexts are made only for links that may choose them.
+// Tables of the cells of `batch` images' codes (on the grid, in code layout; image_shape: of one), every cell counted
+// once more, so that each has a code, and the coding for the link. Tables for contexts are made only for links that may
+// choose them.
+BoundaryTables MakeBoundaryTables(const Grid& grid, const Shape& image_shape, int64_t batch,
+                                  std::span<const uint8_t> codes, double link_mbps);
+
+// For every value at which a quantized graph can be cut into stages: what `images` give.
 absl::StatusOr<std::map<std::string, BoundaryTables>> MeasureBoundaryTables(const Graph& graph, const Tensor& images,
                                                                             double link_mbps, ThreadPool* pool);
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "engine/base/status_macros.h"
+#include "engine/codec/frame.h"
 
 namespace bitstage::server {
 namespace {
@@ -55,6 +56,8 @@ const std::vector<Flag>& Flags() {
       {"stage", "", &ServerFlags::stage,
        "serve later stages of pipelines (bitstage-model partition) to the stages before"},
       {"next-stage", "HOST:PORT", &ServerFlags::next_stage, "where the stages behind those of this server are served"},
+      {"frame-coding", "NAME", &ServerFlags::frame_coding,
+       "of the activations sent there: preferred (as the model file says), stored, plain, inline, contexts or split"},
       {"drain-delay-ms", "N", Number{&ServerFlags::drain_delay_ms, 0, kMaxInt},
        "after SIGTERM: serve on for so long while saying \"not ready\", so that load balancers turn away first"},
       {"shutdown-grace-ms", "N", Number{&ServerFlags::shutdown_grace_ms, 0, kMaxInt},
@@ -128,6 +131,9 @@ absl::StatusOr<ServerFlags> ParseFlags(std::span<const char* const> arguments) {
   }
   if (!flags.next_stage.empty() && !IsAddress(flags.next_stage)) {
     return absl::InvalidArgumentError(absl::StrCat("--next-stage takes HOST:PORT, not \"", flags.next_stage, "\""));
+  }
+  if (const absl::Status status = ParseFrameCoding(flags.frame_coding).status(); !status.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--frame-coding: ", status.message()));
   }
   return flags;
 }

@@ -22,6 +22,7 @@ struct ServerFlags {
   int64_t max_message_bytes = int64_t{32} << 20;
   bool stage = false;
   std::string next_stage = "";  // HOST:PORT
+  std::string frame_coding = "preferred";
   int64_t drain_delay_ms = 0;
   int64_t shutdown_grace_ms = 20000;
   bool help = false;

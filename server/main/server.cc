@@ -8,9 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine/base/isa.h"
 #include "engine/base/status_macros.h"
 #include "engine/base/thread_pool.h"
-#include "engine/base/isa.h"
+#include "engine/codec/frame.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "prometheus/exposer.h"
@@ -170,8 +171,12 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerFlags& flags) 
       AvailableCpus(), [p](const ModelEvent& event) { p->OnModelEvent(event); });
   const QueueLimits limits{.requests = flags.queue_size, .bytes = flags.queue_bytes};
   p->topology = std::make_unique<Topology>(
-      Topology::Options{.next_stage = flags.next_stage, .takes_frames = flags.stage, .limits = limits}, p->clock,
-      *p->metrics, [p](const std::string& model, const absl::Status& state) { p->OnNextStage(model, state); });
+      Topology::Options{.next_stage = flags.next_stage,
+                        .takes_frames = flags.stage,
+                        .limits = limits,
+                        .frame_coding = *ParseFrameCoding(flags.frame_coding)},
+      p->clock, *p->metrics,
+      [p](const std::string& model, const absl::Status& state) { p->OnNextStage(model, state); });
   p->scheduler =
       std::make_unique<Scheduler>(workers, limits, [p](absl::string_view lane, int64_t requests, int64_t bytes) {
         p->metrics->ForModel(lane).SetQueue(requests, bytes);

@@ -91,6 +91,10 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> registry, con
                           .Name("bitstage_stage_elements_total")
                           .Help("Activations in those frames: 8 * bytes / elements is bits per element")
                           .Register(*registry_)),
+      stage_frames_(prometheus::BuildCounter()
+                        .Name("bitstage_stage_frames_total")
+                        .Help("Activation frames that crossed a stage boundary, by direction and coding")
+                        .Register(*registry_)),
       stage_duration_(prometheus::BuildHistogram()
                           .Name("bitstage_stage_duration_seconds")
                           .Help("Time that crossing a stage boundary took: encode, wire (both ways) and decode")
@@ -158,6 +162,11 @@ StageMetrics& ServerMetrics::ForStage(const std::string& name) {
     const prometheus::Labels labels = {{"model", name}, {"direction", std::string(Name(direction))}};
     stage->bytes_[static_cast<size_t>(direction)] = &stage_bytes_.Add(labels);
     stage->elements_[static_cast<size_t>(direction)] = &stage_elements_.Add(labels);
+    for (size_t i = 0; i < kFrameCodings.size(); ++i) {
+      prometheus::Labels with_coding = labels;
+      with_coding["coding"] = std::string(kFrameCodings[i]);
+      stage->frames_[static_cast<size_t>(direction)][i] = &stage_frames_.Add(with_coding);
+    }
   }
   return *stage;
 }

@@ -40,6 +40,9 @@ enum class StagePhase : uint8_t { kEncode, kWire, kDecode };
 inline constexpr std::array<StagePhase, 3> kStagePhases = {StagePhase::kEncode, StagePhase::kWire, StagePhase::kDecode};
 absl::string_view Name(StagePhase phase);
 
+// How activation frames are coded, by the names of engine/codec.
+inline constexpr std::array<absl::string_view, 5> kFrameCodings = {"stored", "plain", "inline", "contexts", "split"};
+
 enum class Direction : uint8_t { kSent, kReceived };
 inline constexpr std::array<Direction, 2> kDirections = {Direction::kSent, Direction::kReceived};
 absl::string_view Name(Direction direction);
@@ -81,8 +84,12 @@ class StageMetrics {
   void Observe(StagePhase phase, std::chrono::nanoseconds duration) {
     phases_[static_cast<size_t>(phase)]->Observe(std::chrono::duration<double>(duration).count());
   }
-  // An activation frame of so many bytes, headers and checksum included, for so many codes.
-  void CountFrame(Direction direction, int64_t bytes, int64_t elements) {
+  // An activation frame, coded in one of kFrameCodings (others are not counted by coding), of so many bytes, headers
+  // and checksum included, for so many codes.
+  void CountFrame(Direction direction, absl::string_view coding, int64_t bytes, int64_t elements) {
+    for (size_t i = 0; i < kFrameCodings.size(); ++i) {
+      if (kFrameCodings[i] == coding) frames_[static_cast<size_t>(direction)][i]->Increment();
+    }
     bytes_[static_cast<size_t>(direction)]->Increment(static_cast<double>(bytes));
     elements_[static_cast<size_t>(direction)]->Increment(static_cast<double>(elements));
   }
@@ -92,6 +99,7 @@ class StageMetrics {
   std::array<prometheus::Histogram*, kStagePhases.size()> phases_{};
   std::array<prometheus::Counter*, kDirections.size()> bytes_{};
   std::array<prometheus::Counter*, kDirections.size()> elements_{};
+  std::array<std::array<prometheus::Counter*, kFrameCodings.size()>, kDirections.size()> frames_{};
 };
 
 class ServerMetrics : public prometheus::Collectable {
@@ -132,6 +140,7 @@ class ServerMetrics : public prometheus::Collectable {
   prometheus::Family<prometheus::Gauge>& file_bytes_;
   prometheus::Family<prometheus::Counter>& stage_bytes_;
   prometheus::Family<prometheus::Counter>& stage_elements_;
+  prometheus::Family<prometheus::Counter>& stage_frames_;
   prometheus::Family<prometheus::Histogram>& stage_duration_;
   prometheus::Gauge* in_flight_;
   prometheus::Gauge* resident_bytes_;

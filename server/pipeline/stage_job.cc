@@ -60,8 +60,8 @@ absl::Status StageService::StageJob::RunStage(SessionSlot& slot) {
   BITSTAGE_RETURN_IF_ERROR(slot.session.Run(batch_, inputs, Cancellation([this] { return state()->Check(); })));
 
   target_.role->metrics->Observe(StagePhase::kDecode, decoded - begin);
-  target_.role->metrics->CountFrame(Direction::kReceived, static_cast<int64_t>(infer_.frame().size()),
-                                    static_cast<int64_t>(codes.bytes()));
+  target_.role->metrics->CountFrame(Direction::kReceived, Name(CodingOf(infer_.frame())),
+                                    static_cast<int64_t>(infer_.frame().size()), static_cast<int64_t>(codes.bytes()));
   ModelMetrics& metrics = context_.metrics.ForModel(lane());
   metrics.Observe(Phase::kQueue, begin - arrival_);
   metrics.Observe(Phase::kDecode, decoded - begin);

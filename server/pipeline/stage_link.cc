@@ -94,7 +94,7 @@ absl::Status StageLink::Send(uint64_t id, int64_t batch, std::span<const uint8_t
   v1::StageRequest request;
   v1::StageInfer& infer = *request.mutable_infer();
   const Clock::TimePoint begin = clock_.Now();
-  BITSTAGE_ASSIGN_OR_RETURN(*infer.mutable_frame(), EncodeFrame(boundary_, batch, codes));
+  BITSTAGE_ASSIGN_OR_RETURN(*infer.mutable_frame(), EncodeFrame(boundary_, batch, codes, {options_.coding}));
   const Clock::TimePoint encoded = clock_.Now();
   metrics_.Observe(StagePhase::kEncode, encoded - begin);
   const auto bytes = static_cast<int64_t>(infer.frame().size());
@@ -117,7 +117,7 @@ absl::Status StageLink::Send(uint64_t id, int64_t batch, std::span<const uint8_t
     done(std::move(answer));
   };
   BITSTAGE_RETURN_IF_ERROR(pending_.Add(id, bytes, std::move(state), deliver));
-  metrics_.CountFrame(Direction::kSent, bytes, static_cast<int64_t>(codes.size()));
+  metrics_.CountFrame(Direction::kSent, Name(CodingOf(infer.frame())), bytes, static_cast<int64_t>(codes.size()));
   stream->Write(std::move(request));
   return absl::OkStatus();
 }

@@ -43,6 +43,7 @@ class StageLink final : private StageStream::Listener {
     v1::StageIdentity next;    // whom we expect there
     ModelInterface interface;  // of this stage
     QueueLimits limits;        // of what is sent and not answered
+    FrameCoding coding = FrameCoding::kPreferred;
     std::chrono::milliseconds least_delay{50};
     std::chrono::milliseconds most_delay{1000};
     std::chrono::milliseconds handshake_time{5000};

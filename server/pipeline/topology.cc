@@ -35,7 +35,8 @@ absl::Status Topology::Admit(const ServedModel& served) {
     StageLink::Options link{.address = options_.next_stage,
                             .next = IdentityOf(interface.name, role->info, role->info.index + 1, output),
                             .interface = interface,
-                            .limits = options_.limits};
+                            .limits = options_.limits,
+                            .coding = options_.frame_coding};
     role->next = std::make_shared<StageLink>(
         std::move(link), std::move(output), GrpcStageStreams(options_.next_stage), clock_, *role->metrics,
         [this, name = interface.name](const absl::Status& state) { observer_(name, state); });

@@ -36,9 +36,10 @@ struct Offer {
 class Topology {
  public:
   struct Options {
-    std::string next_stage;     // HOST:PORT, or empty
-    bool takes_frames = false;  // stages other than the first may be served
-    QueueLimits limits;         // of each link
+    std::string next_stage;                              // HOST:PORT, or empty
+    bool takes_frames = false;                           // stages other than the first may be served
+    QueueLimits limits;                                  // of each link
+    FrameCoding frame_coding = FrameCoding::kPreferred;  // of what is sent
   };
   // Told as StageLink::Observer, with the model's name.
   using Observer = std::function<void(const std::string& model, const absl::Status& state)>;

@@ -56,6 +56,12 @@ TEST(ServerFlags, WantsAnAddressOfTheNextStage) {
   }
 }
 
+TEST(ServerFlags, TakesTheFrameCodingsOfTheFormat) {
+  EXPECT_EQ(Parse({"--model-repository", "m", "--frame-coding", "contexts"})->frame_coding, "contexts");
+  ExpectRefused({"--model-repository", "m", "--frame-coding", "gzip"},
+                "--frame-coding: frame coding \"gzip\" is none of preferred, stored, plain, inline, contexts, split");
+}
+
 TEST(ServerFlags, WantsARepositoryUnlessAskedForHelp) {
   ExpectRefused({}, "--model-repository DIR is required");
   EXPECT_TRUE(Parse({"--help"}).ok());
