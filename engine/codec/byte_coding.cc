@@ -153,8 +153,10 @@ absl::StatusOr<std::vector<uint8_t>> DecodeBytes(std::span<const std::byte> code
   std::vector<uint8_t> symbols(static_cast<size_t>(lanes.rows * kRow));
   std::vector<uint64_t> runs(size_t{1} << codec::kRunBits);
   codec::FillRuns(compiled.decode.data(), compiled.index_bits, runs.data());
-  if (!codec::DecodeRuns(compiled.view(), runs.data(), bytes + stream_at, lane_at.data(), lanes.count, lanes.lane_rows,
-                         lanes.rows, symbols.data())) {
+  CellTables tables = compiled.view();
+  tables.runs = runs.data();
+  if (!codec::DecodeRuns(tables, bytes + stream_at, lane_at.data(), lanes.count, lanes.lane_rows, lanes.rows,
+                         symbols.data())) {
     return Lost("a lane does not end where the next one begins");
   }
   if (std::any_of(symbols.begin() + count, symbols.end(), [](uint8_t s) { return s != 0; })) {

@@ -47,6 +47,8 @@ struct CellTables {
   // Contexts only: [group * contexts + k] is a table.
   const uint8_t* of_context;
   int contexts;
+  // Of a lone table of single symbols (decode_runs.h); null where nobody filled them.
+  const uint64_t* runs = nullptr;
 };
 
 // Where an encoder stands. `at` is the first byte not yet final, `bits` its low `count` (0…7) bits.
@@ -77,7 +79,7 @@ struct CellKernels {
   void (*count)(const CellTables& tables, const uint8_t* codes, int64_t pixels, uint32_t* counts);
 
   // Appends rows of cells 0… of `pixels` pixels (an odd one out has no second symbol: 0) to the sink, and notes the
-  // bits of each lane of lane_rows rows of cells. False as soon as sink->at has passed `limit`; may write 64 +
+  // bits of each lane of lane_rows rows of cells. False as soon as sink->at has passed `limit`; may write 72 +
   // 2·channels bytes beyond it. Leaves at most 7 bits in the sink.
   bool (*encode_plain)(const CellTables& tables, const uint8_t* codes, int64_t pixels, int64_t lane_rows,
                        const uint8_t* limit, BitSink* sink, uint32_t* lane_bits);

@@ -21,8 +21,8 @@ struct Lane {
 
 class Decoder {
  public:
-  Decoder(const uint64_t* runs, const CellTables& tables, const uint8_t* stream, int64_t end)
-      : runs_(runs), tables_(tables), stream_(stream), last_byte_((end + 7) / 8 + 4 - 8) {}
+  Decoder(const CellTables& tables, const uint8_t* stream, int64_t end)
+      : runs_(tables.runs), tables_(tables), stream_(stream), last_byte_((end + 7) / 8 + 4 - 8) {}
 
   // Until one of the lanes is nearly done.
   template <int lanes>
@@ -116,9 +116,9 @@ void FillRuns(const DecodeEntry* decode, int index_bits, uint64_t* runs) {
   }
 }
 
-bool DecodeRuns(const CellTables& tables, const uint64_t* runs, const uint8_t* stream, const int64_t* lane_at,
-                int64_t lanes, int64_t lane_rows, int64_t pixels, uint8_t* codes) {
-  const Decoder decoder(runs, tables, stream, lane_at[lanes]);
+bool DecodeRuns(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, int64_t lanes,
+                int64_t lane_rows, int64_t pixels, uint8_t* codes) {
+  const Decoder decoder(tables, stream, lane_at[lanes]);
   const int64_t lane_codes = lane_rows * tables.channels;
   const int64_t all_codes = pixels * tables.channels;
   bool ends = true;

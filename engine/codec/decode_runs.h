@@ -15,7 +15,7 @@ inline constexpr int kMaxRun = 4;
 void FillRuns(const DecodeEntry* decode, int index_bits, uint64_t* runs);
 
 // CellKernels::decode_plain for tables with runs.
-bool DecodeRuns(const CellTables& tables, const uint64_t* runs, const uint8_t* stream, const int64_t* lane_at,
-                int64_t lanes, int64_t lane_rows, int64_t pixels, uint8_t* codes);
+bool DecodeRuns(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, int64_t lanes,
+                int64_t lane_rows, int64_t pixels, uint8_t* codes);
 
 }  // namespace bitstage::codec

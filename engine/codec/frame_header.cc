@@ -131,8 +131,7 @@ class Reader {
     header.width = std::to_integer<int>(widths[0]) & 31;
     header.padding = std::to_integer<int>(widths[0]) >> 5;
     if (header.lanes == 1 && (header.base != 0 || header.width != 0)) return Refuse("has an index of one lane");
-    BITSTAGE_ASSIGN_OR_RETURN(header.index,
-                              Bytes(DivideRoundUp((header.lanes - 1) * header.width, 8), "index"));
+    BITSTAGE_ASSIGN_OR_RETURN(header.index, Bytes(DivideRoundUp((header.lanes - 1) * header.width, 8), "index"));
     if (const int used = static_cast<int>((header.lanes - 1) * header.width % 8);
         used != 0 && std::to_integer<int>(header.index.back()) >> used != 0) {
       return Refuse("has bits behind its index");

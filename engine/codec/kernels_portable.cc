@@ -5,6 +5,7 @@
 
 #include "engine/codec/cell_kernels.h"
 #include "engine/codec/contexts.h"
+#include "engine/codec/decode_runs.h"
 
 namespace bitstage::codec {
 namespace {
@@ -331,6 +332,7 @@ class PlainDecoder {
 
 bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, int64_t lanes,
                  int64_t lane_rows, int64_t pixels, uint8_t* codes) {
+  if (tables.runs != nullptr) return DecodeRuns(tables, stream, lane_at, lanes, lane_rows, pixels, codes);
   const auto run = [&](auto decoder) { return decoder.Run(); };
   if (tables.index_bits <= 8) {
     return tables.pairs ? run(PlainDecoder<true, 8>(tables, stream, lane_at, lanes, lane_rows, pixels, codes))

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/codec/contexts.h"
+#include "engine/codec/decode_runs.h"
 #include "engine/codec/huffman.h"
 
 namespace bitstage {
@@ -143,6 +144,10 @@ CompiledTables::CompiledTables(const CodeTables& tables, const Grid& grid, int64
     FillDecode(lengths, grid.BitsOf(channel_of[t]), grid.ShiftOf(channel_of[t]), pairs_, index_bits_,
                &decode_[t << index_bits_]);
   }
+  if (tables_ == 1 && !pairs_ && contexts_ == 0) {
+    runs_.resize(size_t{1} << kRunBits);
+    FillRuns(decode_.data(), index_bits_, runs_.data());
+  }
 }
 
 CellTables CompiledTables::view() const {
@@ -161,7 +166,8 @@ CellTables CompiledTables::view() const {
           .decode = decode_.data(),
           .lengths = lengths_.data(),
           .of_context = of_context_.empty() ? nullptr : of_context_.data(),
-          .contexts = contexts_};
+          .contexts = contexts_,
+          .runs = runs_.empty() ? nullptr : runs_.data()};
 }
 
 }  // namespace codec

@@ -38,6 +38,7 @@ class CompiledTables {
   std::vector<uint8_t> bits_, shift_, off_mask_, group_, of_context_, lengths_;
   std::vector<EncodeEntry> encode_;
   std::vector<DecodeEntry> decode_;
+  std::vector<uint64_t> runs_;
 };
 
 // The entries of one table with a cell of `width` bits; `encode` has 2^width entries, `decode` 2^index_bits, and
