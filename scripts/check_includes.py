@@ -20,7 +20,9 @@ ROOMS = {
     "engine/runtime": ["engine/reference"],
     "engine/compression": ["engine/reference", "engine/quant", "engine/codec"],
     "engine/study": ["engine/compression"],
-    "engine/tools": ["engine/study", "engine/compression", "engine/runtime", "engine/data", "engine/format"],
+    "engine/training": ["engine/compression", "engine/runtime", "engine/data"],
+    "engine/tools": ["engine/study", "engine/training", "engine/compression", "engine/runtime", "engine/data",
+                     "engine/format"],
     "proto": [],
     "server/observability": ["engine/base"],
     "server/repository": ["engine/runtime", "engine/format", "server/observability"],
@@ -36,6 +38,7 @@ LIBRARIES = {
     r"grpc|grpcpp/": {"server/pipeline", "server/services", "server/main", "clients"},
     r"prometheus/": {"server/observability", "server/main"},
     r"google/protobuf/": {"engine/format", "server/services", "server/pipeline", "proto", "clients"},
+    r"torch/|ATen/|c10/": {"engine/training"},
     r"immintrin\.h": {"engine/kernels", "engine/codec", "engine/base"},
 }
 

@@ -83,7 +83,8 @@ absl::StatusOr<Arguments> Arguments::Parse(std::span<const Flag> flags, std::spa
       return UsageError(absl::StrCat("--", flag.name, " ", flag.value, " is missing"));
     }
   }
-  std::vector<std::string> recorded(words.begin(), words.end());
+  arguments.words_.assign(words.begin(), words.end());
+  std::vector<std::string> recorded = arguments.words_;
   for (std::string& word : recorded) word = WithoutFolders(word);
   arguments.recorded_ = absl::StrJoin(recorded, " ");
   return arguments;

@@ -48,12 +48,15 @@ class Arguments {
   [[nodiscard]] absl::StatusOr<int64_t> Int(absl::string_view name, int64_t otherwise, int64_t low, int64_t high) const;
   [[nodiscard]] absl::StatusOr<double> Number(absl::string_view name, double otherwise, double low, double high) const;
 
-  // The words as given, with paths cut down to file names: what provenance records.
+  // The words as given.
+  [[nodiscard]] const std::vector<std::string>& words() const { return words_; }
+  // The same in one line, with paths cut down to file names: what provenance records.
   [[nodiscard]] const std::string& recorded() const { return recorded_; }
 
  private:
   std::vector<std::string> positional_;
   std::map<std::string, std::vector<std::string>> values_;
+  std::vector<std::string> words_;
   std::string recorded_;
 };
 

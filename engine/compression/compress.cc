@@ -206,6 +206,13 @@ absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const R
   return result;
 }
 
+absl::StatusOr<Graph> PreparedGraph(const Model& model) {
+  int dropped = 0;
+  BITSTAGE_ASSIGN_OR_RETURN(Graph graph, Optimized(model, &dropped));
+  OwnConstants(graph);
+  return graph;
+}
+
 absl::StatusOr<int64_t> CalibrationCapacity(const Model& model, int64_t bytes) {
   int dropped = 0;
   BITSTAGE_ASSIGN_OR_RETURN(const Graph graph, Optimized(model, &dropped));

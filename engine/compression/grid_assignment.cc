@@ -59,10 +59,11 @@ bool NonNegative(std::span<const Histogram> channels) {
   return std::all_of(channels.begin(), channels.end(), [](const Histogram& h) { return h.min() >= 0; });
 }
 
-// One step for the tensor (with a shift per channel below 8 bits); the zero point at 0 where nothing is negative.
+// One step for the tensor (with a shift per channel where code_bits leaves room); the zero point at 0 where nothing is
+// negative.
 Grid UniformGrid(std::span<const Histogram> channels, int bits, int code_bits) {
   if (!NonNegative(channels)) return AffineGrid(channels, bits, ClipRule{});
-  return UnsignedGrid(channels, bits, bits < 8 ? StepKind::kPowerOfTwo : StepKind::kTensor, ClipRule{}, code_bits);
+  return UnsignedGrid(channels, bits, bits < code_bits ? StepKind::kPowerOfTwo : StepKind::kTensor, ClipRule{}, code_bits);
 }
 
 Grid GridFor(std::span<const Histogram> channels, const ActivationRecipe& recipe) {

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "engine/base/atomic_file.h"
 #include "engine/base/status_macros.h"
 #include "engine/format/model_container.h"
 #include "engine/format/model_format.h"
@@ -29,29 +29,6 @@ absl::Status SystemError(const std::string& path, absl::string_view what) {
   return absl::ErrnoToStatus(errno, absl::StrCat(path, ": ", what));
 }
 
-absl::Status WriteAll(int file, std::span<const std::byte> bytes, const std::string& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemError(path, "cannot write");
-    bytes = bytes.subspan(static_cast<size_t>(written));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status WriteAndRename(std::span<const std::byte> bytes, const std::string& path) {
-  const std::string temporary = absl::StrCat(path, ".", getpid(), ".tmp");
-  const int file = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-  if (file < 0) return SystemError(temporary, "cannot create");
-  absl::Cleanup remove = [&] { unlink(temporary.c_str()); };
-  absl::Cleanup close_file = [&] { close(file); };
-  BITSTAGE_RETURN_IF_ERROR(WriteAll(file, bytes, path));
-  if (fsync(file) != 0) return SystemError(path, "cannot sync");
-  if (rename(temporary.c_str(), path.c_str()) != 0) return SystemError(path, "cannot rename the finished file");
-  std::move(remove).Cancel();
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::Status WriteModelFile(const Model& model, const std::string& path) {
@@ -62,7 +39,7 @@ absl::Status WriteModelFile(const Model& model, const std::string& path) {
       sections.version);
   // Whatever the reader would refuse never becomes a file.
   if (const absl::Status status = ParseModelFile(Bytes(file)).status(); !status.ok()) return Named(status, path);
-  return WriteAndRename(Bytes(file), path);
+  return WriteFileAtomically(Bytes(file), path);
 }
 
 absl::StatusOr<Model> ReadModelFile(const std::string& path) {

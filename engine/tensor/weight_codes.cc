@@ -76,8 +76,13 @@ absl::Status Validate(const WeightCodes& w) {
   if (w.bits != expected_bits || w.bits > 8 || (w.codebook == Codebook::kUniform && w.bits < 2)) {
     return refuse(w.bits, " bits for a ", Name(w.codebook), " codebook");
   }
-  const size_t scales = w.kind == ScaleKind::kChannel ? static_cast<size_t>(w.shape[0]) : 1;
-  if (w.scale.size() != scales) return refuse(w.scale.size(), " scales, expected ", scales);
+  const auto outputs = static_cast<size_t>(w.shape[0]);
+  const bool may_be_one = w.kind != ScaleKind::kChannel && w.scale.size() == 1;
+  const bool may_be_all = w.kind != ScaleKind::kLayer && w.scale.size() == outputs;
+  if (!may_be_one && !may_be_all) {
+    return refuse(w.scale.size(), " scales, expected ", w.kind == ScaleKind::kChannel ? outputs : 1,
+                  w.kind == ScaleKind::kRow || w.kind == ScaleKind::kPixel ? absl::StrCat(" or ", outputs) : "");
+  }
   for (const float s : w.scale) {
     if (!std::isfinite(s) || !(s > 0)) return refuse("scale ", s, ", expected a positive number");
   }

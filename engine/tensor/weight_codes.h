@@ -6,10 +6,11 @@
 //     kind     scale            alpha (positive integers <= 127, one a subgroup of the kernel)
 //     layer    1                none
 //     channel  one per output   none
-//     row      1                one per kernel row
-//     pixel    1                one per kernel position
+//     row      1 or per output  one per kernel row
+//     pixel    1 or per output  one per kernel position
 // alpha is an integer so that alpha · code is exact in s8 (Validate refuses |alpha · code| > 127): the kernels multiply
-// the folded weight and the output transform needs one float scale per output channel, whatever the kind.
+// the folded weight and the output transform needs one float scale per output channel, whatever the kind. (So a batch
+// norm behind SYQ codes costs nothing: its factors are the scales.)
 #pragma once
 
 #include <cstdint>

@@ -47,6 +47,7 @@ struct Command {
 
 Command BenchCommand();
 Command EvaluateCommand();
+Command FinetuneCommand();
 Command ImportCommand();
 Command InspectCommand();
 Command PartitionCommand();

@@ -177,6 +177,20 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{Codebook::kTernary, ScaleKind::kLayer}, Case{Codebook::kTernary, ScaleKind::kChannel}),
     [](const auto& test) { return std::string(Name(test.param.codebook)) + "_" + std::string(Name(test.param.kind)); });
 
+// A batch norm behind the layer is a factor for each output channel.
+TEST(Syq, SubgroupsOfTheKernelMayHaveAScaleForEachOutput) {
+  const Shape shape{3, 2, 2, 2};
+  const std::vector<float> weights = Gaussian(24, 5);
+  for (const auto kind : {ScaleKind::kPixel, ScaleKind::kRow, ScaleKind::kLayer}) {
+    WeightCodes w = SyqWeights(shape, Codebook::kBinary, kind, SyqCodes(weights, 0, Codebook::kBinary),
+                               SyqMeanAlphas(shape, kind, weights));
+    w.scale = {0.5f, 1.0f, 2.0f};
+    EXPECT_EQ(Validate(w).ok(), kind != ScaleKind::kLayer);
+    w.scale.pop_back();
+    EXPECT_FALSE(Validate(w).ok());
+  }
+}
+
 TEST(Syq, PixelwiseEqualsLayerwiseOnOneByOneKernels) {
   const Shape shape = {8, 16, 1, 1};
   const std::vector<float> weights = Gaussian(128, 4);
