@@ -113,9 +113,13 @@ struct TransformRecord : torch::CustomClassHolder {
   double step = 1;
 };
 
+// An autograd function takes no undefined tensors: an empty one stands in for what is not there.
+at::Tensor OrEmpty(const at::Tensor& t) { return t.defined() ? t : at::empty({0}, at::kFloat); }
+bool IsThere(const at::Tensor& t) { return t.numel() > 0; }
+
 int64_t Pixels(const at::Tensor& t, size_t channels) { return t.numel() / static_cast<int64_t>(channels); }
 
-const float* DataOrNull(const at::Tensor& t) { return t.defined() ? t.data_ptr<float>() : nullptr; }
+const float* DataOrNull(const at::Tensor& t) { return IsThere(t) ? t.data_ptr<float>() : nullptr; }
 
 // mult and add as engine/runtime/conv_step.cc has them.
 void SetFactors(const ServedLayer& layer, const TransformSettings& settings, double step,
@@ -149,7 +153,7 @@ class Transform : public torch::autograd::Function<Transform> {
   static Variable forward(AutogradContext* ctx, const Variable& acc_in, const Variable& gamma, const Variable& beta,
                           const Variable& residual_in, const Variable& log_step, TransformRecord* record) {
     const at::Tensor acc = Dense(acc_in);
-    const at::Tensor residual = residual_in.defined() ? Dense(residual_in) : residual_in;
+    const at::Tensor residual = IsThere(residual_in) ? Dense(residual_in) : residual_in;
     const auto owner = c10::intrusive_ptr<TransformRecord>::reclaim_copy(record);
     ctx->save_for_backward({acc, gamma, beta, residual, log_step});
     ctx->saved_data["record"] = c10::IValue::make_capsule(owner);
@@ -196,12 +200,12 @@ class Transform : public torch::autograd::Function<Transform> {
       ScaleChannels(pixels, c.mult, grad_t.data_ptr<float>(), grad_acc.data_ptr<float>());
     }
     at::Tensor grad_residual;
-    if (saved[3].defined()) {
+    if (IsThere(saved[3])) {
       grad_residual = DenseLike(acc);
       ScaleChannels(pixels, c.residual_mult, grad_t.data_ptr<float>(), grad_residual.data_ptr<float>());
     }
     at::Tensor grad_step;
-    if (saved[4].defined() && record.settings.learn_step) {
+    if (IsThere(saved[4]) && record.settings.learn_step) {
       double total = 0;
       for (const double part : sums.log_step) total += part;
       grad_step = at::full(saved[4].sizes(), total, saved[4].options());
@@ -305,7 +309,7 @@ at::Tensor TransformOutput(const at::Tensor& acc_in, const at::Tensor& gamma, co
   SetFactors(Served(settings, Values(gamma), Values(beta), record->mean, variance), settings, record->step,
              record->coefficients);
   SetLimits(settings.output, record->step, channels, record->coefficients);
-  return Transform::apply(acc, gamma, beta, residual, log_step, record.get());
+  return Transform::apply(acc, gamma, beta, OrEmpty(residual), OrEmpty(log_step), record.get());
 }
 
 at::Tensor Requantize(const at::Tensor& a, const at::Tensor& b, const at::Tensor& log_step, float mult,
@@ -322,7 +326,7 @@ at::Tensor Requantize(const at::Tensor& a, const at::Tensor& b, const at::Tensor
   record->coefficients.add.assign(channels, add);
   record->coefficients.residual_mult.assign(channels, residual_mult);
   SetLimits(settings.output, record->step, channels, record->coefficients);
-  return Transform::apply(Dense(a), at::Tensor(), at::Tensor(), b, log_step, record.get());
+  return Transform::apply(Dense(a), OrEmpty({}), OrEmpty({}), OrEmpty(b), OrEmpty(log_step), record.get());
 }
 
 }  // namespace bitstage

@@ -378,6 +378,8 @@ absl::StatusOr<TrainingResult> Train(const Model& model, const TrainingSet& set,
   // libtorch reports its own errors (memory) by exceptions.
   try {
     return Trainer(model, set, options, run, progress).Run();
+  } catch (const c10::Error& error) {
+    return absl::InternalError(absl::StrCat("libtorch: ", error.what_without_backtrace()));
   } catch (const std::exception& error) {
     return absl::InternalError(absl::StrCat("libtorch: ", error.what()));
   }

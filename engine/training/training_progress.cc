@@ -30,11 +30,12 @@ void ProgressLine::Show(const TrainingProgress& now) {
     if (now.score->accuracy) absl::StrAppendFormat(&score_, " (%.1f %% right)", 100 * *now.score->accuracy);
   }
   const int64_t hundredths = now.step * 100 / std::max<int64_t>(1, now.steps);
+  const int64_t twentieths = hundredths / 5;
   const bool is_due = is_terminal_ ? time - last_drawn_ >= kRedrawInterval || now.step == now.steps
-                                   : now.score.has_value() || hundredths > hundredths_printed_;
+                                   : now.score.has_value() || twentieths > twentieths_printed_;
   if (!is_due) return;
   last_drawn_ = time;
-  hundredths_printed_ = hundredths;
+  twentieths_printed_ = twentieths;
   const double elapsed = std::chrono::duration<double>(time - start_).count();
   const auto done = static_cast<double>(now.step - first_step_);
   const std::string left = absl::StrCat(Clock(elapsed / done * static_cast<double>(now.steps - now.step)), " left");

@@ -2,7 +2,7 @@
 //
 // On a terminal one line that is redrawn:
 //   training  [=========>          ]  47%  loss 0.412  held back 93.1 % (91.2 % right)  1:20:12 left
-// elsewhere a plain line at every evaluation and every hundredth.
+// elsewhere a plain line at every evaluation and every twentieth.
 #pragma once
 
 #include <chrono>
@@ -26,7 +26,7 @@ class ProgressLine {
   std::string score_;
   int64_t first_step_ = -1;
   std::chrono::steady_clock::time_point start_, last_drawn_;
-  int64_t hundredths_printed_ = 0;
+  int64_t twentieths_printed_ = 0;
   bool is_drawn_ = false;
 };
 

@@ -1,0 +1,120 @@
+#include "engine/training/autograd_functions.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/shared_data.h"
+
+namespace bitstage {
+namespace {
+
+using nlohmann::json;
+
+at::Tensor Of(const std::vector<float>& values, const std::vector<int64_t>& shape) {
+  return at::tensor(values).reshape(shape).clone().requires_grad_(true);
+}
+
+// The gradients of the paper, through the training graph.
+TEST(FoldSyq, GradientsEqualTheGoldenVectors) {
+  const json syq = json::parse(std::ifstream(BITSTAGE_SHARED_OR_SKIP("golden/quantization.json")))["syq"];
+  for (const json& expected : syq["cases"]) {
+    const std::string granularity = expected["granularity"];
+    SCOPED_TRACE(granularity + " " + expected["mode"].get<std::string>());
+    SyqSettings settings;
+    settings.codebook = expected["mode"] == "binary" ? Codebook::kBinary : Codebook::kTernary;
+    settings.subgroups = granularity == "pixel" ? ScaleKind::kPixel
+                         : granularity == "row" ? ScaleKind::kRow
+                                                : ScaleKind::kLayer;
+    const at::Tensor weights = Of(syq["w"].get<std::vector<float>>(), syq["shape"].get<std::vector<int64_t>>());
+    const auto alpha = expected["alpha"].get<std::vector<float>>();
+    const at::Tensor alphas = Of(alpha, {static_cast<int64_t>(alpha.size())});
+    FoldedWeights folded;
+    const at::Tensor integers = FoldSyq(weights, alphas, settings, &folded);
+    const at::Tensor w_hat = integers * folded.scale[0];
+    const auto codes = expected["codes"].get<std::vector<int>>();
+    for (size_t i = 0; i < codes.size(); ++i) EXPECT_EQ(folded.codes[i], codes[i]);
+    const at::Tensor g = Of(syq["dE_dWhat"].get<std::vector<float>>(), w_hat.sizes().vec()).detach();
+    (w_hat * g).sum().backward();
+    const at::Tensor to_weights = weights.grad().contiguous();
+    const auto wanted = expected["dE_dW"].get<std::vector<double>>();
+    for (size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(to_weights.data_ptr<float>()[i], wanted[i], 1e-6);
+    const auto wanted_alphas = expected["dE_dalpha"].get<std::vector<double>>();
+    for (size_t i = 0; i < wanted_alphas.size(); ++i) {
+      EXPECT_NEAR(alphas.grad().data_ptr<float>()[i], wanted_alphas[i], 1e-6);
+    }
+  }
+}
+
+TEST(FoldSyq, IntegerAlphasKeepTheirRatiosWithinTheLimit) {
+  const at::Tensor weights = at::randn({4, 3, 1, 2}).requires_grad_(true);
+  for (const int limit : {127, 14}) {
+    SyqSettings settings{.codebook = Codebook::kBinary, .max_alpha = limit};
+    FoldedWeights folded;
+    const at::Tensor out = FoldSyq(weights, Of({0.5f, 0.25f}, {2}), settings, &folded);
+    EXPECT_EQ(folded.alpha[0], limit);
+    EXPECT_NEAR(folded.alpha[1], limit / 2.0, 0.5);
+    EXPECT_NEAR(folded.scale[0], 0.5 / limit, 1e-9);
+    EXPECT_EQ(out.abs().max().item<float>(), static_cast<float>(limit));
+  }
+}
+
+// Without rounding everything is a true derivative: compared with finite differences, norm and residual included.
+TEST(TransformOutput, GradientsEqualFiniteDifferences) {
+  at::manual_seed(3);
+  for (const NormMode mode : {NormMode::kBatch, NormMode::kRunning}) {
+    const at::Tensor acc = (at::randn({3, 5, 4, 2}) * 40).requires_grad_(true);
+    const at::Tensor residual = (at::randn({3, 5, 4, 2}) * 5 + 3).requires_grad_(true);
+    const at::Tensor gamma = (at::rand({5}) + 0.5).requires_grad_(true);
+    const at::Tensor beta = at::randn({5}).requires_grad_(true);
+    const at::Tensor weigh = at::randn({3, 5, 4, 2});
+    TransformSettings settings;
+    settings.output.clamp = Clamp{-1.5f, 2.5f};
+    settings.mode = mode;
+    settings.normalise = true;
+    settings.unit = {0.05};
+    settings.input_step = 0.5;
+    settings.residual_step = 0.25;
+    settings.residual_zero = 2;
+    const auto loss = [&] {
+      RunningMoments running{.mean = {0.1, 0.2, 0.3, -0.1, 0}, .variance = {2, 3, 4, 3, 5}};
+      return (TransformOutput(acc, gamma, beta, residual, {}, settings, &running) * weigh).sum();
+    };
+    loss().backward();
+    for (const at::Tensor& x : {acc, residual, gamma, beta}) {
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < x.numel(); ++i) {
+        float& value = x.data_ptr<float>()[i];
+        const float before = value;
+        const float h = x.numel() == 5 ? 2e-3f : 2e-2f;
+        value = before + h;
+        const double up = loss().item<float>();
+        value = before - h;
+        const double down = loss().item<float>();
+        value = before;
+        const double expected = (up - down) / (2 * h);
+        const double found = x.grad().contiguous().data_ptr<float>()[i];
+        wrong += std::abs(found - expected) > 0.02 * std::abs(expected) + 0.02;
+      }
+      // An element whose clamp switches within h may differ.
+      EXPECT_LE(wrong, x.numel() / 20) << "of " << x.numel();
+    }
+  }
+}
+
+TEST(FoldUniform, CodesAreThoseOfTheQuantizerAndGradientsPassThrough) {
+  const at::Tensor weights = at::randn({3, 2, 3, 3}).requires_grad_(true);
+  FoldedWeights folded;
+  const at::Tensor out = FoldUniform(weights, &folded);
+  EXPECT_EQ(out.abs().amax({1, 2, 3}).min().item<float>(), 127);
+  const at::Tensor scales = at::tensor(std::vector<double>(folded.scale)).reshape({3, 1, 1, 1}).to(at::kFloat);
+  EXPECT_LE((out * scales - weights).abs().max().item<float>(), scales.max().item<float>() * 0.501);
+  const at::Tensor g = at::randn(weights.sizes());
+  (out * scales * g).sum().backward();
+  EXPECT_TRUE(at::allclose(weights.grad(), g, 1e-4, 1e-5));
+}
+
+}  // namespace
+}  // namespace bitstage
