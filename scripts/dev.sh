@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 cpp_files() { git ls-files --cached --others --exclude-standard -- '*.h' '*.cc'; }
 
 build() {
-  scripts/install_packages.sh build test
+  scripts/install_packages.sh build test training
   cmake --preset "$1" >/dev/null 2>&1 || cmake --preset "$1"
   cmake --build "build/$1" -- --quiet | { grep -v "no work to do" || true; }
 }

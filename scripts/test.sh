@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/install_packages.sh build test
+scripts/install_packages.sh build test training
 scripts/install_peers.sh
 cmake --preset release -DBITSTAGE_PYTHON="$PWD/build/python/bin/python3" >/dev/null 2>&1 || cmake --preset release
 cmake --build build/release -- --quiet | { grep -v "no work to do" || true; }

@@ -67,6 +67,7 @@ Command FinetuneCommand(absl::Status (*run)(const Arguments& arguments, Console&
                 {.name = "norm", .value = "KIND", .help = "batch or none (batch)"},
                 {.name = "frozen", .value = "SHARE", .help = "of the training with norms as served (0.1)"},
                 {.name = "eta", .value = "RULE", .help = "of ternary codes (max:0.05, the paper's)"},
+                {.name = "zeros", .value = "KIND", .help = "gradient of weights coded 0: paper or scaled (paper)"},
                 {.name = "max-alpha", .value = "N", .help = "largest folded weight; 14: exact Winograd kernels (127)"},
                 {.name = "shift", .value = "N", .help = "pixels that a picture may move (4)"},
                 {.name = "no-flip", .help = "do not mirror pictures"},

@@ -125,6 +125,7 @@ absl::StatusOr<TrainingOptions> OptionsFrom(const Arguments& arguments) {
   BITSTAGE_RETURN_IF_ERROR(TakeNumber(arguments, "momentum", 0, 1, o.momentum));
   BITSTAGE_RETURN_IF_ERROR(TakeNumber(arguments, "weight-decay", 0, 1, o.weight_decay));
   BITSTAGE_RETURN_IF_ERROR(TakeNumber(arguments, "frozen", 0, 1, o.frozen_share));
+  BITSTAGE_RETURN_IF_ERROR(Choose(arguments, "zeros", {"paper", "scaled"}, o.scaled_zeros));
   o.flip = !arguments.Has("no-flip");
   return o;
 }

@@ -60,6 +60,7 @@ class SyqFold : public torch::autograd::Function<SyqFold> {
     }
     ctx->save_for_backward({weights, alphas});
     ctx->saved_data["eta"] = eta;
+    ctx->saved_data["scaled_zeros"] = settings.scaled_zeros;
     ctx->saved_data["scale"] = scale;
     ctx->saved_data["subgroups"] = static_cast<int64_t>(settings.subgroups);
     return Dense(out);
@@ -70,9 +71,17 @@ class SyqFold : public torch::autograd::Function<SyqFold> {
     const double scale = ctx->saved_data["scale"].toDouble();
     const at::Tensor g = (grads[0] / scale).contiguous();
     const std::span<const float> a = Values(saved[1]);
-    const SyqGradients gradients =
-        SyqBackward(ShapeOf(saved[0]), static_cast<ScaleKind>(ctx->saved_data["subgroups"].toInt()), Values(saved[0]),
-                    ctx->saved_data["eta"].toDouble(), std::vector<double>(a.begin(), a.end()), Values(g));
+    const Shape shape = ShapeOf(saved[0]);
+    const auto kind = static_cast<ScaleKind>(ctx->saved_data["subgroups"].toInt());
+    const double eta = ctx->saved_data["eta"].toDouble();
+    const std::span<const float> w = Values(saved[0]);
+    SyqGradients gradients = SyqBackward(shape, kind, w, eta, std::vector<double>(a.begin(), a.end()), Values(g));
+    if (ctx->saved_data["scaled_zeros"].toBool()) {
+      for (size_t i = 0; i < w.size(); ++i) {
+        if (std::abs(static_cast<double>(w[i])) > eta) continue;
+        gradients.weights[i] *= a[static_cast<size_t>(SyqSubgroupOf(shape, kind, static_cast<int64_t>(i)))];
+      }
+    }
     at::Tensor to_weights = at::empty(saved[0].sizes(), saved[0].options());
     at::Tensor to_alphas = at::empty(saved[1].sizes(), saved[1].options());
     std::copy(gradients.weights.begin(), gradients.weights.end(), Values(to_weights).begin());
@@ -221,6 +230,15 @@ class Transform : public torch::autograd::Function<Transform> {
 };
 
 }  // namespace
+
+SyqSettings SettingsOf(const TrainingOptions& options) {
+  return {.codebook = options.codebook,
+          .subgroups = options.subgroups,
+          .max_alpha = options.max_alpha,
+          .eta_of_max = options.eta_of_max,
+          .eta_of_mean = options.eta_of_mean,
+          .scaled_zeros = options.scaled_zeros};
+}
 
 double Threshold(std::span<const float> weights, const SyqSettings& settings) {
   if (settings.codebook == Codebook::kBinary) return 0;

@@ -33,7 +33,9 @@ struct SyqSettings {
   int max_alpha = 127;
   double eta_of_max = 0.05;
   double eta_of_mean = 0;
+  bool scaled_zeros = false;
 };
+SyqSettings SettingsOf(const TrainingOptions& options);
 
 // α · code as whole numbers up to max_alpha, of the shape and in the memory format of a convolution's weights.
 // Integer alphas: the largest α becomes max_alpha (1 where all are equal), the others the nearest whole number of its

@@ -34,6 +34,7 @@ std::string Fingerprint(const TrainingOptions& o) {
   add("max_alpha", o.max_alpha);
   add("eta_of_max", number(o.eta_of_max));
   add("eta_of_mean", number(o.eta_of_mean));
+  if (o.scaled_zeros) add("scaled_zeros", 1);
   add("activation_bits", absl::StrJoin(o.activation_bits, ","));
   add("clips", NameIn(kClipNames, o.clips));
   add("norm", NameIn(kNormNames, o.norm));

@@ -23,6 +23,9 @@ struct TrainingOptions {
   // η as a share of max|W| (the paper's 0.05), or of mean|W| (0.7: Li and Liu 2016, arXiv 1605.04711 §2.2).
   double eta_of_max = 0.05;
   double eta_of_mean = 0;  // > 0: in place of eta_of_max
+  // The gradient of a weight whose code is 0: the paper's g, or α·g as for all others. The paper's is 1/α times (some
+  // tens of times) that of its neighbours, which throws weights out of the zero again.
+  bool scaled_zeros = false;
 
   // Activations: bits of each stage of the training, which take equal shares of it. {8, 6, 4}: progressively narrower.
   std::vector<int> activation_bits = {4};

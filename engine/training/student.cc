@@ -213,8 +213,7 @@ void Student::Impl::MakeLayer(size_t index, size_t node, const LayerPrecision& p
   if (layer.normalise || is_syq) layer.gamma = Trained(layer.gamma);
   layer.beta = Trained(layer.beta);
   if (is_syq) {
-    const SyqSettings settings{precision.codebook, precision.scale, options_.max_alpha, options_.eta_of_max,
-                               options_.eta_of_mean};
+    const SyqSettings settings = SettingsOf(options_);
     const std::vector<int8_t> codes = SyqCodes(weights, Threshold(weights, settings), precision.codebook);
     const std::vector<double> alphas = SyqLeastSquaresAlphas(shape, precision.scale, weights, codes);
     std::vector<float> start(alphas.begin(), alphas.end());
@@ -307,10 +306,9 @@ at::Tensor Student::Impl::Codes(ValueId id, const at::Tensor& images) const {
 }
 
 at::Tensor Student::Impl::Fold(Layer& layer, const Node& node) const {
-  const SyqSettings syq{layer.precision.codebook, layer.precision.scale, options_.max_alpha, options_.eta_of_max,
-                        options_.eta_of_mean};
-  at::Tensor weights = layer.alphas.defined() ? FoldSyq(layer.weights, layer.alphas, syq, &layer.folded)
-                                              : FoldUniform(layer.weights, &layer.folded);
+  at::Tensor weights = layer.alphas.defined()
+                           ? FoldSyq(layer.weights, layer.alphas, SettingsOf(options_), &layer.folded)
+                           : FoldUniform(layer.weights, &layer.folded);
   layer.settings = SettingsFor(node.output, ClampOf(node.op));
   layer.settings.normalise = layer.normalise;
   layer.settings.input_step = StepOf(GroupOf(node.inputs[0]).log_step);

@@ -28,7 +28,8 @@
 namespace bitstage {
 namespace {
 
-constexpr int64_t kInitialImages = 256;  // for grids and moments
+constexpr int64_t kInitialImages = 256;  // for grids and moments, or as many as fit in
+constexpr int64_t kInitialBytes = int64_t{600} << 20;
 constexpr int64_t kEvaluationBatch = 50;
 constexpr double kLossMemory = 0.01;  // share of the newest batch in the running mean
 constexpr double kExplosion = 50;     // times the running mean
@@ -94,7 +95,8 @@ class Trainer {
       return absl::InvalidArgumentError("training on labels, but the images have none");
     }
     constants_ = TeacherConstants(graph_);
-    BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, set_.Calibration(kInitialImages, &pool_));
+    BITSTAGE_ASSIGN_OR_RETURN(const int64_t capacity, CalibrationCapacity(model_, kInitialBytes));
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, set_.Calibration(std::min(kInitialImages, capacity), &pool_));
     BITSTAGE_ASSIGN_OR_RETURN(student_, Student::Create(graph_, images, options_));
     if (!run_.start_from.empty()) {
       BITSTAGE_ASSIGN_OR_RETURN(const Checkpoint start, ReadCheckpoint(run_.start_from));

@@ -4,7 +4,7 @@
 #include <cmath>
 
 // The compiler makes a copy of each loop for these instruction sets; the processor's is taken when the program starts.
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)  // whose runtime is not there yet when copies are chosen
 #define BITSTAGE_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define BITSTAGE_CLONES

@@ -52,6 +52,7 @@ TEST(TrainingOptions, FingerprintsTellRunsApart) {
   add([](TrainingOptions& o) { o.activation_bits = {8, 4}; });
   add([](TrainingOptions& o) { o.max_alpha = 14; });
   add([](TrainingOptions& o) { o.eta_of_mean = 0.7; });
+  add([](TrainingOptions& o) { o.scaled_zeros = true; });
   add([](TrainingOptions& o) { o.clips = ClipTraining::kPact; });
   add([](TrainingOptions& o) { o.norm = NormKind::kNone; });
   add([](TrainingOptions& o) { o.learning_rate += 1e-12; });
