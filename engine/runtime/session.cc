@@ -15,7 +15,24 @@ namespace {
 
 // A share of a step that is worth waking a thread for.
 constexpr double kMinShareNanoseconds = 20'000;
-constexpr int64_t kSharesPerThread = 3;
+constexpr int64_t kMaxSharesPerThread = 3;
+// A share of fewer rows reads the layer's weights too often for what it computes.
+constexpr int64_t kGoodShareRows = 7;
+
+// Rows a share, at least `least`: as equal a load for all threads as whole rows allow, in several shares a thread where
+// that costs little, so that a thread that comes late finds less to do.
+int64_t ShareRows(int64_t rows, int64_t threads, int64_t least) {
+  int64_t best = 0;
+  int64_t best_load = 0;
+  for (int64_t shares = 1; shares <= kMaxSharesPerThread; ++shares) {
+    const int64_t share = std::max(least, DivideRoundUp(rows, shares * threads));
+    const int64_t load = DivideRoundUp(DivideRoundUp(rows, share), threads) * share;
+    if (best != 0 && (load > best_load || (load == best_load && share < kGoodShareRows))) continue;
+    best = share;
+    best_load = load;
+  }
+  return best;
+}
 
 bool IsBatchOf(const Shape& shape, int64_t batch, const Shape& per_image) {
   return shape.rank() == per_image.rank() + 1 && shape[0] == batch &&
@@ -139,8 +156,7 @@ void Session::State::RunStep(const Step& step, size_t index) {
     body(0, units, 0);
   } else {
     const auto least = static_cast<int64_t>(std::ceil(kMinShareNanoseconds / traits.row_nanoseconds));
-    const int64_t even = DivideRoundUp(units, kSharesPerThread * pool->threads());
-    pool->ParallelFor(units, std::max(least, even), body);
+    pool->ParallelFor(units, ShareRows(units, pool->threads(), least), body);
   }
   if (nanoseconds.empty()) return;
   const auto taken = std::chrono::steady_clock::now() - start;
