@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "engine/base/status_macros.h"
 #include "engine/compression/boundary_statistics.h"
+#include "engine/compression/recipe.h"
 #include "engine/format/model_file.h"
 #include "engine/tools/command.h"
 #include "engine/tools/finetune.h"
@@ -163,7 +164,8 @@ absl::StatusOr<Model> Finished(const Model& model, const TrainingSet& set, Train
   Model trained = model.Clone();
   trained.graph = std::move(result.graph);
   BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, set.Calibration(kBoundaryImages, nullptr));
-  BITSTAGE_ASSIGN_OR_RETURN(trained.boundary_tables, MeasureBoundaryTables(trained.graph, images, nullptr));
+  BITSTAGE_ASSIGN_OR_RETURN(trained.boundary_tables,
+                            MeasureBoundaryTables(trained.graph, images, Recipe{}.link_mbps, nullptr));
   trained.provenance.notes.push_back(Describe(options));
   if (!result.stopped.empty()) trained.provenance.notes.push_back(absl::StrCat("stopped: ", result.stopped));
   trained.provenance.command = absl::StrCat("finetune ", arguments.recorded());

@@ -248,7 +248,7 @@ absl::Status Student::Impl::Initialise(const Graph& teacher, const Tensor& image
   const Graph narrowest = graph_.Clone();
   if (options_.activation_bits.front() != options_.activation_bits.back()) {
     graph_ = teacher.Clone();
-    recipe.bits = options_.activation_bits.front();
+    recipe.bits = recipe.code_bits = options_.activation_bits.front();
     BITSTAGE_RETURN_IF_ERROR(AssignGrids(graph_, calibration, recipe));
   }
   MakeGroups(narrowest);
