@@ -27,7 +27,7 @@ const CellKernels& Avx512VbmiKernels() {
                                        .count = avx512_vbmi::Count,
                                        .encode_plain = avx512_vbmi::EncodePlain,
                                        .decode_plain = avx512_vbmi::DecodePlain,
-                                       .encode_contexts = avx512_vbmi::Fallback().encode_contexts,
+                                       .encode_contexts = avx512_vbmi::EncodeContexts,
                                        .decode_contexts = avx512_vbmi::Fallback().decode_contexts};
   return kKernels;
 }

@@ -16,5 +16,7 @@ bool EncodePlain(const CellTables& tables, const uint8_t* codes, int64_t pixels,
                  const uint8_t* limit, BitSink* sink, uint32_t* lane_bits);
 bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, int64_t lanes,
                  int64_t lane_rows, int64_t pixels, uint8_t* codes);
+bool EncodeContexts(const CellTables& tables, const uint8_t* codes, const RowBlock& block, const uint8_t* limit,
+                    BitSink* sink, uint32_t* lane_bits);
 
 }  // namespace bitstage::codec::avx512_vbmi
