@@ -148,7 +148,8 @@ void BenchWidth(const std::string& network, const std::string& images, int bits,
     fast.push_back(BoundaryWith(tensor, Fitted(tensor, false, {.max_tables = 1, .max_length = std::min(bits + 3, 11)}),
                                 /*contexts=*/false));
     const bool pairs = bits <= 4;
-    const FitOptions options = {.max_tables = 4, .max_length = pairs && bits <= 3 ? 8 : 11};
+    // As recipes choose them (engine/compression/boundary_statistics.cc).
+    const FitOptions options = {.max_tables = pairs ? 4 : 8, .max_length = bits == 3 || bits == 5 ? 8 : 11};
     small.push_back(BoundaryWith(tensor, Fitted(tensor, pairs, options), /*contexts=*/true));
   }
   std::vector<Row> rows;
@@ -157,7 +158,7 @@ void BenchWidth(const std::string& network, const std::string& images, int bits,
     const std::string tier = std::string(", ") + kernels->name;
     rows.push_back(TimeFrames("plain, one table" + tier, tensors, fast, FrameCoding::kPlain, kernels));
     rows.push_back(TimeFrames("inline table" + tier, tensors, fast, FrameCoding::kInline, kernels));
-    rows.push_back(TimeFrames((bits <= 4 ? "plain, 4 groups, pairs" : "plain, 4 groups") + tier, tensors, small,
+    rows.push_back(TimeFrames((bits <= 4 ? "plain, 4 groups, pairs" : "plain, 8 groups") + tier, tensors, small,
                               FrameCoding::kPlain, kernels));
     rows.push_back(TimeFrames("contexts" + tier, tensors, small, FrameCoding::kContexts, kernels));
   }
