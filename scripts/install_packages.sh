@@ -7,7 +7,7 @@ declare -A packages=(
   [build]="g++ cmake ninja-build pkg-config ccache mold ca-certificates libgrpc++-dev protobuf-compiler-grpc
            libprotobuf-dev protobuf-compiler libabsl-dev prometheus-cpp-dev libopencv-dev nlohmann-json3-dev
            libspdlog-dev zlib1g-dev"
-  [bench]="libdnnl-dev python3-venv util-linux"
+  [bench]="libdnnl-dev libzstd-dev liblz4-dev python3-venv util-linux"
   [test]="libgtest-dev libgmock-dev python3-venv curl"
   [training]="libtorch-dev"
   [lint]="clang-format-14 clang-tidy-14 shellcheck"

@@ -109,14 +109,12 @@ struct Work {
   [[nodiscard]] size_t codes() const { return static_cast<size_t>(pixels * tables.channels); }
   bool Encode(const CellKernels& kernels, const uint8_t* from, const uint8_t* limit, BitSink* sink,
               uint32_t* lane_bits) const {
-    return tables.of_context != nullptr
-               ? kernels.encode_contexts(tables, from, block, limit, sink, lane_bits)
-               : kernels.encode_plain(tables, from, pixels, lane_rows, limit, sink, lane_bits);
+    return tables.of_context != nullptr ? kernels.encode_contexts(tables, from, block, limit, sink, lane_bits)
+                                        : kernels.encode_plain(tables, from, pixels, lane_rows, limit, sink, lane_bits);
   }
   bool Decode(const CellKernels& kernels, const uint8_t* stream, const int64_t* lane_at, uint8_t* to) const {
-    return tables.of_context != nullptr
-               ? kernels.decode_contexts(tables, stream, lane_at, block, to)
-               : kernels.decode_plain(tables, stream, lane_at, lanes, lane_rows, pixels, to);
+    return tables.of_context != nullptr ? kernels.decode_contexts(tables, stream, lane_at, block, to)
+                                        : kernels.decode_plain(tables, stream, lane_at, lanes, lane_rows, pixels, to);
   }
 };
 
@@ -205,7 +203,8 @@ void AnyCodes(const Work& work, Input& input) {
   std::vector<uint8_t> back(codes.size());
   FUZZ_CHECK(work.Decode(ReferenceKernels(), expected.data() + 4, lane_at.data(), back.data()));
   FUZZ_CHECK(back == codes);
-  if (damage >= 2 && damage < 128) expected[4 + static_cast<size_t>(where) % (expected.size() - 8 + 1)] ^= 1 << damage % 8;
+  if (damage >= 2 && damage < 128)
+    expected[4 + static_cast<size_t>(where) % (expected.size() - 8 + 1)] ^= 1 << damage % 8;
   if (damage >= 128 && work.lanes > 1) {
     ++lane_at[1 + static_cast<size_t>(where) % static_cast<size_t>(work.lanes - 1)];
     std::sort(lane_at.begin(), lane_at.end());
