@@ -15,6 +15,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "engine/base/progress.h"
 #include "engine/base/status_macros.h"
 #include "engine/compression/boundary_statistics.h"
 #include "engine/compression/recipe.h"
@@ -175,7 +176,7 @@ absl::StatusOr<Model> Finished(const Model& model, const TrainingSet& set, Train
 
 absl::Status RunFinetune(const Arguments& arguments, Console& console) {
   BITSTAGE_ASSIGN_OR_RETURN(const TrainingOptions options, OptionsFrom(arguments));
-  BITSTAGE_ASSIGN_OR_RETURN(const TrainingRun run, RunFrom(arguments));
+  BITSTAGE_ASSIGN_OR_RETURN(TrainingRun run, RunFrom(arguments));
   BITSTAGE_ASSIGN_OR_RETURN(const Model model, LoadModel(arguments.positional()[0]));
   if (!model.preprocessing) {
     return absl::FailedPreconditionError(
@@ -190,6 +191,12 @@ absl::Status RunFinetune(const Arguments& arguments, Console& console) {
                             TrainingSet::Create(std::move(sources), *model.preprocessing, options));
   signal(SIGINT, RequestStop);
   signal(SIGTERM, RequestStop);
+  std::optional<Progress> preparing;
+  run.preparation = [&](int64_t done, int64_t total) {
+    if (done == 1) preparing.emplace("calibrating", total, Progress::StandardError());
+    preparing->Advance();
+    if (done == total) preparing.reset();
+  };
   ProgressLine line(std::cerr, isatty(STDERR_FILENO) == 1);
   BITSTAGE_ASSIGN_OR_RETURN(TrainingResult result,
                             Train(model, set, options, run, [&](const TrainingProgress& now) { line.Show(now); }));

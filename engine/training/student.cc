@@ -90,7 +90,8 @@ class Student::Impl {
  public:
   Impl(Graph graph, const TrainingOptions& options) : options_(options), graph_(std::move(graph)) {}
 
-  absl::Status Initialise(const Graph& teacher, const Tensor& images);
+  absl::Status Initialise(const Graph& teacher, const Tensor& images,
+                          const std::function<void(int64_t, int64_t)>& progress);
   at::Tensor Forward(const at::Tensor& images, NormMode mode);
   void SetActivationBits(int bits);
   Graph Export();
@@ -240,8 +241,9 @@ void Student::Impl::NameParameters() {
   }
 }
 
-absl::Status Student::Impl::Initialise(const Graph& teacher, const Tensor& images) {
-  BITSTAGE_ASSIGN_OR_RETURN(const Calibration calibration, Calibrate(teacher, images, nullptr, {}));
+absl::Status Student::Impl::Initialise(const Graph& teacher, const Tensor& images,
+                                       const std::function<void(int64_t, int64_t)>& progress) {
+  BITSTAGE_ASSIGN_OR_RETURN(const Calibration calibration, Calibrate(teacher, images, nullptr, progress));
   const int bits = options_.activation_bits.back();
   ActivationRecipe recipe{.bits = bits, .code_bits = bits};
   BITSTAGE_RETURN_IF_ERROR(AssignGrids(graph_, calibration, recipe));
@@ -506,10 +508,11 @@ absl::Status Student::Impl::Load(const std::map<std::string, const std::vector<f
 }
 
 absl::StatusOr<std::unique_ptr<Student>> Student::Create(const Graph& graph, const Tensor& images,
-                                                         const TrainingOptions& options) {
+                                                         const TrainingOptions& options,
+                                                         const std::function<void(int64_t, int64_t)>& progress) {
   BITSTAGE_RETURN_IF_ERROR(CheckTrainable(graph));
   auto impl = std::make_unique<Impl>(graph.Clone(), options);
-  BITSTAGE_RETURN_IF_ERROR(impl->Initialise(graph, images));
+  BITSTAGE_RETURN_IF_ERROR(impl->Initialise(graph, images, progress));
   return std::unique_ptr<Student>(new Student(std::move(impl)));
 }
 

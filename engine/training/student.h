@@ -51,9 +51,10 @@ std::vector<at::Tensor> TeacherConstants(const Graph& graph);
 class Student {
  public:
   // `graph`: a PreparedGraph (engine/compression/compress.h) that trains; `images`: preprocessed, [n] + input shape,
-  // for the first grids and moments.
+  // for the first grids and moments. progress(done, total) counts nodes calibrated.
   static absl::StatusOr<std::unique_ptr<Student>> Create(const Graph& graph, const Tensor& images,
-                                                         const TrainingOptions& options);
+                                                         const TrainingOptions& options,
+                                                         const std::function<void(int64_t, int64_t)>& progress = {});
   ~Student();
 
   // images: [n] + input shape. Logits as TeacherLogits.

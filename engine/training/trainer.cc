@@ -94,10 +94,11 @@ class Trainer {
     if (options_.loss == LossKind::kLabels && !set_.has_labels()) {
       return absl::InvalidArgumentError("training on labels, but the images have none");
     }
+    BITSTAGE_RETURN_IF_ERROR(set_.CheckLabels(graph_.value(FeatureValue(graph_)).shape[0], model_.class_offset));
     constants_ = TeacherConstants(graph_);
     BITSTAGE_ASSIGN_OR_RETURN(const int64_t capacity, CalibrationCapacity(model_, kInitialBytes));
     BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, set_.Calibration(std::min(kInitialImages, capacity), &pool_));
-    BITSTAGE_ASSIGN_OR_RETURN(student_, Student::Create(graph_, images, options_));
+    BITSTAGE_ASSIGN_OR_RETURN(student_, Student::Create(graph_, images, options_, run_.preparation));
     if (!run_.start_from.empty()) {
       BITSTAGE_ASSIGN_OR_RETURN(const Checkpoint start, ReadCheckpoint(run_.start_from));
       BITSTAGE_RETURN_IF_ERROR(LoadStudent(start, run_.start_from));

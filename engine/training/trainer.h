@@ -22,7 +22,9 @@ struct TrainingRun {
   int64_t evaluate_every = 500;    // steps
   int64_t patience = 0;            // evaluations without a better agreement before the run ends; 0: none end it
   const std::atomic<bool>* stop = nullptr;  // set: write a checkpoint and return CANCELLED
-  int64_t benchmark_steps = 0;              // > 0: time so many steps, and do nothing else
+  // Preparing, before the first step: preparation(done, total) nodes of the network calibrated.
+  std::function<void(int64_t, int64_t)> preparation;
+  int64_t benchmark_steps = 0;  // > 0: time so many steps, and do nothing else
 };
 
 struct HeldBackScore {

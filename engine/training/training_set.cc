@@ -118,6 +118,18 @@ bool TrainingSet::has_labels() const {
   return std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return source->has_labels(); });
 }
 
+absl::Status TrainingSet::CheckLabels(int64_t outputs, int offset) const {
+  for (const auto& source : sources_) {
+    for (int64_t i = 0; i < source->size(); ++i) {
+      const std::optional<int> label = source->label(i);
+      if (!label || (*label + offset >= 0 && *label + offset < outputs)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(source->name(i), ": its label is ", *label,
+                                                     ", but the network has ", outputs - offset, " classes"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 std::string TrainingSet::Identity() const {
   std::string text;
   for (const auto& source : sources_) absl::StrAppend(&text, source->Description(), "\n");

@@ -39,6 +39,8 @@ class TrainingSet {
   [[nodiscard]] absl::StatusOr<TrainingBatch> HeldBack(int64_t begin, int64_t count, ThreadPool* pool) const;
 
   [[nodiscard]] bool has_labels() const;
+  // INVALID_ARGUMENT naming the first image whose label, `offset` added, is no output of `outputs`.
+  [[nodiscard]] absl::Status CheckLabels(int64_t outputs, int offset) const;
   // Size of each source and labels seen: what identifies the data.
   [[nodiscard]] std::string Identity() const;
 

@@ -151,6 +151,12 @@ TEST_F(TrainerTest, EndsWhenNothingGetsBetter) {
   EXPECT_THAT(result->stopped, HasSubstr("no better agreement"));
 }
 
+TEST_F(TrainerTest, LabelsThatTheNetworkDoesNotHaveAreRefusedByImage) {
+  model_.class_offset = 8;  // labels 0 to 2, of ten outputs
+  EXPECT_THAT(std::string(Go().status().message()),
+              testing::AllOf(HasSubstr("label is 2"), HasSubstr("the network has 2 classes")));
+}
+
 TEST_F(TrainerTest, TooFewImagesAreRefused) {
   options_.held_back = 120;
   auto data = std::make_shared<const Dataset>(*Dataset::Open(folder_ + "/images.bin"));
