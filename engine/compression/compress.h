@@ -24,8 +24,8 @@ using CompressionProgress = std::function<void(const std::string& phase, int64_t
 absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const Recipe& recipe, ThreadPool* pool,
                                const CompressionProgress& progress);
 
-// The float graph that Compress starts from, for whoever quantizes in another way: optimized, quantization points of the
-// source dropped, every weighted node with weights and a bias of its own. Refuses what Compress refuses.
+// The float graph that Compress starts from, for whoever quantizes in another way: optimized, quantization points of
+// the source dropped, every weighted node with weights and a bias of its own. Refuses what Compress refuses.
 absl::StatusOr<Graph> PreparedGraph(const Model& model);
 
 // How many images of `model` can be calibrated at once within about `bytes` of activations; at least 1.

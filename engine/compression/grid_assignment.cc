@@ -63,7 +63,8 @@ bool NonNegative(std::span<const Histogram> channels) {
 // negative.
 Grid UniformGrid(std::span<const Histogram> channels, int bits, int code_bits) {
   if (!NonNegative(channels)) return AffineGrid(channels, bits, ClipRule{});
-  return UnsignedGrid(channels, bits, bits < code_bits ? StepKind::kPowerOfTwo : StepKind::kTensor, ClipRule{}, code_bits);
+  return UnsignedGrid(channels, bits, bits < code_bits ? StepKind::kPowerOfTwo : StepKind::kTensor, ClipRule{},
+                      code_bits);
 }
 
 Grid GridFor(std::span<const Histogram> channels, const ActivationRecipe& recipe) {

@@ -197,18 +197,19 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
 }  // namespace
 
 Command BenchCommand() {
-  return {.name = "bench",
-          .synopsis = "M.bitstage [--batch N] [--threads N] [--profile] [--json]",
-          .summary = "Time a quantized model, in all and by layer.",
-          .details = "The environment variable BITSTAGE_ISA names the instruction set: reference, avx2, avx512_vnni, amx.",
-          .flags = {{.name = "batch", .value = "N", .help = "images a batch (1)"},
-                    {.name = "threads", .value = "N", .help = "threads (as many as the process has CPUs)"},
-                    {.name = "seconds", .value = "S", .help = "how long to measure, after the warm-up (1)"},
-                    {.name = "profile", .help = "a table by layer"},
-                    {.name = "json", .help = "print one JSON object as the last line"}},
-          .min_positional = 1,
-          .max_positional = 1,
-          .run = RunBench};
+  return {
+      .name = "bench",
+      .synopsis = "M.bitstage [--batch N] [--threads N] [--profile] [--json]",
+      .summary = "Time a quantized model, in all and by layer.",
+      .details = "The environment variable BITSTAGE_ISA names the instruction set: reference, avx2, avx512_vnni, amx.",
+      .flags = {{.name = "batch", .value = "N", .help = "images a batch (1)"},
+                {.name = "threads", .value = "N", .help = "threads (as many as the process has CPUs)"},
+                {.name = "seconds", .value = "S", .help = "how long to measure, after the warm-up (1)"},
+                {.name = "profile", .help = "a table by layer"},
+                {.name = "json", .help = "print one JSON object as the last line"}},
+      .min_positional = 1,
+      .max_positional = 1,
+      .run = RunBench};
 }
 
 }  // namespace bitstage

@@ -147,8 +147,8 @@ std::string FlagsHelp() {
     const std::string left = absl::StrCat("--", flag.name, flag.value.empty() ? "" : " ", flag.value);
     absl::StrAppendFormat(&help, "  %-26s %s%s\n", left, flag.help, DefaultText(flag));
   }
-  absl::StrAppend(&help,
-                  "\nThe environment variable BITSTAGE_ISA forces an instruction set: reference, avx2, avx512_vnni, amx.\n");
+  absl::StrAppend(
+      &help, "\nThe environment variable BITSTAGE_ISA forces an instruction set: reference, avx2, avx512_vnni, amx.\n");
   return help;
 }
 
