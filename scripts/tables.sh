@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Regenerates the tables of docs/accuracy.md from the test data (README): what each method keeps of each network.
+#   scripts/tables.sh [TABLE…]        default, widths, dqa; all where none is named
+# Every piece is kept in build/tables and made only where it is missing, so that a run that was stopped goes on where it
+# was; delete a piece to make it anew. Hours of CPU for all (the greedy rankings of `dqa` take most of them).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data=${BITSTAGE_SHARED:-../shared}/data
+[ -d "$data" ] || { echo "tables.sh: no models and images in $data (set BITSTAGE_SHARED)" >&2; exit 1; }
+model_tool=${BITSTAGE_MODEL:-build/release/bin/bitstage-model}
+[ -x "$model_tool" ] || scripts/dev.sh build
+pieces=build/tables
+mkdir -p "$pieces"
+
+# piece NAME COMMAND…: the command's output, kept under NAME once it has ended well; then printed.
+piece() {
+  local file=$pieces/$1.md
+  shift
+  if [ ! -s "$file" ]; then
+    "$@" >"$file.part"
+    mv "$file.part" "$file"
+  fi
+  cat "$file"
+}
+
+# Sets `calibration` and `test` for a network: never the same images.
+images_of() {
+  case $1 in
+    cifar10_*)
+      calibration=(--calibration "$data/cifar10/data_batch_1_first4000.bin")
+      test=(--data "$data/cifar10/test_batch_first800.bin") study_test=("${test[@]}") batch=100 ;;
+    mnist_*)
+      calibration=(--calibration "$data/mnist/t10k-images-idx3-ubyte.gz" --calibration-end 3000)
+      test=(--data "$data/mnist/t10k-images-idx3-ubyte.gz" --skip 3000)
+      study_test=(--data "$data/mnist/t10k-images-idx3-ubyte.gz" --data-begin 3000) batch=100 ;;
+    *)
+      calibration=(--calibration "$data/imagenet/val227_1000.tar" --calibration-begin 900)
+      test=(--data "$data/imagenet/val227_1000.tar" --limit 900)
+      study_test=(--data "$data/imagenet/val227_1000.tar" --data-end 900) batch=10 ;;
+  esac
+}
+
+# One row: a network quantized so and compared with its float self.
+quantized_row() {
+  local name=$1 work
+  shift
+  images_of "$name"
+  work=$(mktemp -d)
+  "$model_tool" quantize "$data/models/$name/model.onnx" "${calibration[@]}" "$@" -o "$work/m.bitstage" --json |
+    tail -n 1 >"$work/q.json"
+  "$model_tool" evaluate "$work/m.bitstage" "${test[@]}" --against "$data/models/$name/model.onnx" --json |
+    tail -n 1 >"$work/e.json"
+  python3 - "$name" "$*" "$work/q.json" "$work/e.json" <<'PYTHON'
+import json, sys
+name, how, q, e = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3])), json.load(open(sys.argv[4]))
+how = how.replace("--weights ", "").replace("--activations ", "") or "default"
+low, high = (100 * x for x in e["difference_interval"])
+print(f"| {name} | {how} | {q['bits_per_weight']:.2f} | {q['file_bytes'] / 1000:.0f} | {100 * e['top1']:.2f} "
+      f"| {100 * e['against_top1']:.2f} | {low:+.2f} … {high:+.2f} | {100 * e['agreement']:.2f} | {e['lost']} / {e['won']} |")
+PYTHON
+  rm -r "$work"
+}
+
+row_title() {
+  echo "| network | weights, activations | bits a weight | file, KB | top-1, % | float, % | difference, 95 % | agreement, % | lost / won |"
+  echo "|---|---|---|---|---|---|---|---|---|"
+}
+
+table_default() {
+  echo "### Default recipe"
+  row_title
+  local name
+  for name in cifar10_resnet{8,20,20_proj,32,56} mnist_lenet imagenet_mobilenet_v1_0.25_224 \
+    imagenet_mobilenet_v2_1.0_224_q8 imagenet_squeezenet_v1.1; do
+    piece "default-$name" quantized_row "$name"
+  done
+}
+
+table_widths() {
+  echo "### Uniform widths, nothing retrained"
+  row_title
+  local name how
+  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224; do
+    for how in "8 8" "8 4" "8 3" "6 6" "5 8" "4 8" "4 4" "3 8" "3 4" "2 8"; do
+      piece "widths-$name-${how/ /-}" quantized_row "$name" --weights "uniform:${how% *}" --activations "uniform:${how#* }"
+    done
+  done
+}
+
+# The DQA paper's experiment: block outputs quantized, weights in float.
+study() {
+  local name=$1 images=$2
+  images_of "$name"
+  "$model_tool" study "$data/models/$name/model.onnx" "${calibration[@]}" "${study_test[@]}" --images "$images" \
+    --batch "$batch" --schemes "$3"
+}
+
+table_dqa() {
+  echo "### Block outputs quantized, weights in float (the DQA paper's experiment)"
+  local cheap="direct:3,noisy:3,dqa:3+1:gain,dqa:3+3:gain,dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2"
+  cheap+=",direct:4,noisy:4,dqa:4+1:gain,dqa:4+3:gain,direct:5,noisy:5,dqa:5+1:gain,dqa:5+3:gain"
+  local static="unsigned:2,served:2+1,unsigned:3,unsigned:3:mse:tensor,unsigned:3:mse:shift,served:3+1,served:3+1:shift"
+  static+=",served:3+3,unsigned:4,served:4+1,unsigned:5,unsigned:8"
+  local greedy="dqa:3+3@0.5,dqa:3+3@0.4,dqa:3+1,dqa:3+2,dqa:4+1,dqa:4+2,dqa:4+3,dqa:5+1,dqa:5+2,dqa:5+3"
+  local name
+  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 \
+    imagenet_mobilenet_v2_1.0_224_q8; do
+    piece "dqa-cheap-$name" study "$name" 500 "$cheap,$static"
+  done
+  echo "#### The paper's greedy ranking (it runs the network once a channel)"
+  piece dqa-greedy-cifar10_resnet20 study cifar10_resnet20 512 "$greedy"
+  piece dqa-greedy-cifar10_resnet32 study cifar10_resnet32 256 "$greedy"
+  piece dqa-greedy-cifar10_resnet56 study cifar10_resnet56 128 "$greedy"
+  piece dqa-greedy-imagenet_mobilenet_v1_0.25_224 study imagenet_mobilenet_v1_0.25_224 100 "$greedy"
+}
+
+[ $# -gt 0 ] || set -- default widths dqa
+for table in "$@"; do
+  case $table in
+    default | widths | dqa) "table_$table" ;;
+    *) echo "tables.sh: no table '$table' (default, widths, dqa)" >&2; exit 2 ;;
+  esac
+  echo
+done
