@@ -29,8 +29,9 @@ struct ServerFlags {
   bool version = false;
 };
 
-// `arguments` without the program's name: "--name value" or "--name=value". INVALID_ARGUMENT in words for who typed it.
-absl::StatusOr<ServerFlags> ParseFlags(std::span<const char* const> arguments);
+// `words` are the command line without the program's name, read as engine/base/flags.h says. A UsageError in words for
+// who typed them.
+absl::StatusOr<ServerFlags> ParseFlags(std::span<const std::string> words);
 
 // What --help prints.
 std::string FlagsHelp();

@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <span>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "server/main/flags.h"
 #include "server/main/server.h"
@@ -71,9 +71,9 @@ int Main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("bitstage"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   const absl::StatusOr<ServerFlags> flags =
-      ParseFlags(std::span<const char* const>(argv + 1, static_cast<size_t>(argc > 0 ? argc - 1 : 0)));
+      ParseFlags(std::vector<std::string>(argv + (argc > 0 ? 1 : 0), argv + argc));
   if (!flags.ok()) {
-    std::fprintf(stderr, "bitstage-server: %s\n", std::string(flags.status().message()).c_str());
+    std::fprintf(stderr, "bitstage-server: %s; see --help\n", std::string(flags.status().message()).c_str());
     return kUsageError;
   }
   if (flags->help) {
