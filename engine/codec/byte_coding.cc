@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/checked_math.h"
 #include "engine/base/status_macros.h"
-#include "engine/codec/decode_runs.h"
 #include "engine/codec/huffman.h"
 #include "engine/codec/kernel_choice.h"
+#include "engine/codec/run_table.h"
 #include "engine/codec/tables.h"
 
 namespace bitstage {
@@ -155,8 +155,8 @@ absl::StatusOr<std::vector<uint8_t>> DecodeBytes(std::span<const std::byte> code
   codec::FillRuns(compiled.decode.data(), compiled.index_bits, runs.data());
   CellTables tables = compiled.view();
   tables.runs = runs.data();
-  if (!codec::DecodeRuns(tables, bytes + stream_at, lane_at.data(), lanes.count, lanes.lane_rows, lanes.rows,
-                         symbols.data())) {
+  if (!codec::PortableKernels().decode_plain(tables, bytes + stream_at, lane_at.data(), lanes.count, lanes.lane_rows,
+                                             lanes.rows, symbols.data())) {
     return Lost("a lane does not end where the next one begins");
   }
   if (std::any_of(symbols.begin() + count, symbols.end(), [](uint8_t s) { return s != 0; })) {

@@ -47,7 +47,7 @@ struct CellTables {
   // Contexts only: [group * contexts + k] is a table.
   const uint8_t* of_context;
   int contexts;
-  // Of a lone table of single symbols (decode_runs.h); null where nobody filled them.
+  // Of a lone table of single symbols (run_table.h); null where nobody filled them.
   const uint64_t* runs = nullptr;
 };
 

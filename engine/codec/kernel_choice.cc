@@ -3,12 +3,24 @@
 #include <algorithm>
 
 #include "engine/base/isa.h"
+#include "engine/codec/portable/kernels.h"
 
 #if defined(__x86_64__)
 #include "engine/codec/avx512_vbmi/kernels.h"
 #endif
 
 namespace bitstage::codec {
+
+const CellKernels& PortableKernels() {
+  static constexpr CellKernels kKernels = {.name = "portable",
+                                           .off_grid = portable::OffGrid,
+                                           .count = portable::Count,
+                                           .encode_plain = portable::EncodePlain,
+                                           .decode_plain = portable::DecodePlain,
+                                           .encode_contexts = portable::EncodeContexts,
+                                           .decode_contexts = portable::DecodeContexts};
+  return kKernels;
+}
 
 #if defined(__x86_64__)
 namespace avx512_vbmi {

@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/codec/contexts.h"
-#include "engine/codec/decode_runs.h"
 #include "engine/codec/huffman.h"
+#include "engine/codec/run_table.h"
 
 namespace bitstage {
 namespace {

@@ -1,10 +1,13 @@
-#include "engine/codec/decode_runs.h"
+// Single symbols by one table, several a look-up: the fastest way without byte permutes over 512 bits.
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace bitstage::codec {
+#include "engine/codec/portable/kernels.h"
+#include "engine/codec/run_table.h"
+
+namespace bitstage::codec::portable {
 namespace {
 
 static_assert(std::endian::native == std::endian::little);
@@ -100,22 +103,6 @@ class Decoder {
 
 }  // namespace
 
-void FillRuns(const DecodeEntry* decode, int index_bits, uint64_t* runs) {
-  const uint32_t mask = (1u << index_bits) - 1;
-  for (uint32_t i = 0; i <= kIndexMask; ++i) {
-    uint64_t symbols = 0;
-    uint64_t bits = 0;
-    uint64_t number = 0;
-    for (; number < kMaxRun; ++number) {
-      const DecodeEntry entry = decode[(i >> bits) & mask];
-      if (bits + entry.length > kRunBits) break;
-      symbols |= uint64_t{entry.first} << (8 * number);
-      bits += entry.length;
-    }
-    runs[i] = symbols | bits << 32 | number << 40;
-  }
-}
-
 bool DecodeRuns(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, int64_t lanes,
                 int64_t lane_rows, int64_t pixels, uint8_t* codes) {
   const Decoder decoder(tables, stream, lane_at[lanes]);
@@ -141,4 +128,4 @@ bool DecodeRuns(const CellTables& tables, const uint8_t* stream, const int64_t* 
   return ends;
 }
 
-}  // namespace bitstage::codec
+}  // namespace bitstage::codec::portable

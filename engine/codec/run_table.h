@@ -1,4 +1,4 @@
-// Single symbols by one table, several a look-up: the fastest way without byte permutes over 512 bits.
+// Run tables: what the next bits of a stream mean, several symbols at once. For tables of single symbols.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,5 @@ inline constexpr int kMaxRun = 4;
 // runs[next kRunBits bits] is what they begin with, as many whole codes as there are, at most kMaxRun: their symbols in
 // bytes 0 to 3, their bits in byte 4, their number in byte 5. `decode` as in CellTables, of a table without pairs.
 void FillRuns(const DecodeEntry* decode, int index_bits, uint64_t* runs);
-
-// CellKernels::decode_plain for tables with runs.
-bool DecodeRuns(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, int64_t lanes,
-                int64_t lane_rows, int64_t pixels, uint8_t* codes);
 
 }  // namespace bitstage::codec
