@@ -53,6 +53,13 @@ struct OutputTransform {
   bool within_int32 = false;            // no t << shift leaves the range of int32, whatever the codes
 };
 
+// Memory that will soon be read: a kernel that has the time brings it into the L2 cache while it computes. Weights that
+// a whole network has pushed out come from far, one cache line after the other.
+struct Ahead {
+  const std::byte* at;
+  int64_t bytes;
+};
+
 struct ConvCall {
   const uint8_t* input;
   int64_t input_pixel_stride;
@@ -67,6 +74,7 @@ struct ConvCall {
   int64_t output_pixel_stride;
   int64_t row_begin, row_end;  // the output rows to compute
   std::byte* scratch;          // `scratch_bytes` of this thread's own, 64-byte aligned
+  Ahead ahead = {};            // what the next layer reads first
 };
 
 // One way to compute a convolution (grouped, depthwise and fully connected layers too: the last is 1 x 1 on 1 x 1).

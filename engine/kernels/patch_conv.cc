@@ -6,6 +6,7 @@
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/padded_row.h"
+#include "engine/kernels/prefetch.h"
 
 namespace bitstage::kernels {
 namespace {
@@ -142,6 +143,7 @@ class Runner {
     }
     for (int64_t begin = call_.row_begin * shape_.out_width; begin < end; begin += layout_.chunk_pixels) {
       const int64_t count = std::min(layout_.chunk_pixels, end - begin);
+      last_chunk_ = begin + count == end;
       if (layout_.source == PatchSource::kInPlace && count >= kMaxTilePixels) {
         const uint8_t* first = call_.input + begin * call_.input_pixel_stride;
         RunPixels(begin, count, first, call_.input_pixel_stride, 0);
@@ -157,12 +159,14 @@ class Runner {
     const int64_t row_bytes = layout_.width * shape_.in_channels;
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.band_rows) {
       const int64_t rows = std::min(layout_.band_rows, call_.row_end - y);
+      last_chunk_ = y + rows == call_.row_end;
       const int64_t in_rows = Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height);
       for (int64_t row = 0; row < in_rows; ++row) {
         CopyPaddedRow(shape_, call_, y * shape_.stride_height - shape_.pad_top + row, layout_.width,
                       patches_ + row * row_bytes);
       }
       for (int64_t block = 0; block < layout_.blocks; block += kPatchBlocks) {
+        LookAhead(block, rows * shape_.out_width);
         for (int64_t row = 0; row < rows; ++row) {
           RunBlock(block, (y + row) * shape_.out_width, shape_.out_width,
                    patches_ + row * shape_.stride_height * row_bytes, shape_.stride_width * shape_.in_channels,
@@ -229,8 +233,21 @@ class Runner {
 
   void RunPixels(int64_t first_pixel, int64_t count, const uint8_t* patch, int64_t pixel_bytes, int64_t segment_bytes) {
     for (int64_t block = 0; block < layout_.blocks; block += kPatchBlocks) {
+      LookAhead(block, count);
       RunBlock(block, first_pixel, count, patch, pixel_bytes, segment_bytes);
     }
+  }
+
+  // While the blocks from `block` on meet `pixels` pixels, the packed weights of the next ones come near.
+  void LookAhead(int64_t block, int64_t pixels) {
+    const int64_t next = block + kPatchBlocks < layout_.blocks ? block + kPatchBlocks : 0;
+    Ahead ahead = call_.ahead;
+    if (next != 0 || !last_chunk_) {
+      const int64_t block_bytes = packed_shape_.sections * packed_.section_chunks * packed_shape_.vector_bytes;
+      ahead.at = reinterpret_cast<const std::byte*>(packed_.chunks) + next * block_bytes;
+      ahead.bytes = std::min<int64_t>(kPatchBlocks, layout_.blocks - next) * block_bytes;
+    }
+    ahead_ = Prefetch(ahead, DivideRoundUp(pixels, kMaxTilePixels));
   }
 
   // The weights of some blocks as int8; the last ones opened are kept.
@@ -268,6 +285,7 @@ class Runner {
         pixel = count - kernel.pixels;
         pixels = kernel.pixels;
       }
+      ahead_.Piece();
       const int64_t at = first_pixel + pixel;
       tile.patch = patch + pixel * pixel_bytes;
       tile.pixels = pixels;
@@ -286,6 +304,8 @@ class Runner {
   PackedShape packed_shape_ = {};
   PackedView packed_ = {};
   int64_t opened_block_ = -1;
+  bool last_chunk_ = false;
+  Prefetch ahead_ = {{}, 1};
   int32_t* acc_init_;
   int8_t* panel_;
   uint8_t* patches_;

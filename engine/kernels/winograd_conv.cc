@@ -17,6 +17,7 @@ constexpr int64_t kStepBytes = 4;
 constexpr int64_t kBandBytes = 400 << 10;  // transformed codes, beside a panel in the L2 cache
 constexpr int64_t kTaps = 9;
 constexpr int64_t kOverread = 64;
+constexpr int64_t kCacheLine = 64;
 constexpr int64_t kChannelMultiple = 64;  // of a PaddedTransform's arrays
 constexpr int kPixels = 4;                // outputs of a tile
 // The positions whose sums go to one output only, with which sign.
@@ -140,7 +141,8 @@ class Runner {
     FillStart();
     const int64_t tile_rows = DivideRoundUp(call_.row_end - call_.row_begin, 2);
     for (int64_t row = 0; row < tile_rows; row += layout_.band_tile_rows) {
-      RunBand(row, std::min(layout_.band_tile_rows, tile_rows - row));
+      const int64_t rows = std::min(layout_.band_tile_rows, tile_rows - row);
+      RunBand(row, rows, row + rows == tile_rows);
     }
   }
 
@@ -161,7 +163,7 @@ class Runner {
     std::fill_n(start_ + kPixels * layout_.lanes, layout_.lanes, 0);
   }
 
-  void RunBand(int64_t first_row, int64_t rows) {
+  void RunBand(int64_t first_row, int64_t rows, bool last) {
     table_.FillBand(call_, first_row, rows);
     const Groups groups(rows * layout_.tile_columns, layout_.group_tiles);
     TransformInput(rows, groups);
@@ -172,8 +174,16 @@ class Runner {
         tier_.open({packed_, layout_.vectors, block, blocks, panel_, layout_.panel_plane_bytes});
         opened_block_ = block;
       }
-      RunPanel(block, blocks, groups);
+      const int64_t next = block + layout_.panel_blocks < layout_.blocks ? block + layout_.panel_blocks : 0;
+      RunPanel(block, blocks, groups, next == 0 && last ? call_.ahead : WeightsOf(next));
     }
+  }
+
+  // The packed weights of the panel that begins at `block`.
+  [[nodiscard]] Ahead WeightsOf(int64_t block) const {
+    const int64_t block_bytes = kTaps * packed_.section_chunks * tier_.lanes * kStepBytes;
+    const int64_t blocks = std::min(layout_.panel_blocks, layout_.blocks - block);
+    return {reinterpret_cast<const std::byte*>(packed_.chunks) + block * block_bytes, blocks * block_bytes};
   }
 
   void TransformInput(int64_t rows, const Groups& groups) {
@@ -216,7 +226,7 @@ class Runner {
     }
   }
 
-  void RunPanel(int64_t block, int64_t blocks, const Groups& groups) {
+  void RunPanel(int64_t block, int64_t blocks, const Groups& groups, const Ahead& ahead) {
     const int64_t channel = block * tier_.lanes;
     const int32_t* start[kWinogradPositions];
     std::fill_n(start, kWinogradPositions, start_ + kPixels * layout_.lanes);
@@ -232,6 +242,8 @@ class Runner {
     products.sums = sums_;
     products.max_code = call_.max_code;
     products.max_weight = call_.max_weight;
+    products.ahead = ahead.at;
+    products.ahead_lines = DivideRoundUp(ahead.bytes, groups.count * kWinogradPositions * kCacheLine);
     WinogradOutput output = {};
     output.sums = sums_;
     output.channel = channel;
@@ -242,6 +254,7 @@ class Runner {
       const int64_t tiles = groups.SizeOf(group);
       products.codes = codes_ + group * kWinogradPositions * layout_.plane_bytes;
       tier_.multiply[blocks - 1][tiles - 1](products);
+      products.ahead += kWinogradPositions * products.ahead_lines * kCacheLine;
       output.tiles = tiles;
       output.at = outputs_at_ + tile * kPixels;
       output.residual_at = call_.residual == nullptr ? nullptr : residuals_at_ + tile * kPixels;

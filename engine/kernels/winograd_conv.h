@@ -65,6 +65,9 @@ struct WinogradProducts {
   const int32_t* const* start;  // what each position's sums start with, blocks · lanes
   int32_t* sums;                // out: [position][tile][blocks · lanes]
   int max_code, max_weight;     // of the layer, before any transform
+  // To be brought near meanwhile: as many cache lines before each position's products, one after the other.
+  const std::byte* ahead;
+  int64_t ahead_lines;
 };
 
 // Aᵀ sums A / 4 of some tiles, to the output. Pixel 2r + c of tile t is at[4t + 2r + c], at its first channel.

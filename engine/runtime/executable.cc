@@ -106,6 +106,15 @@ void DescribeSteps(Executable::Plan& plan) {
   for (const std::unique_ptr<Step>& step : plan.steps) describe(*step);
 }
 
+// Every step learns what weights come after it.
+void LookAhead(Executable::Plan& plan) {
+  std::span<const std::byte> weights;
+  for (auto step = plan.steps.rbegin(); step != plan.steps.rend(); ++step) {
+    (*step)->LookAhead(weights);
+    if (!(*step)->FirstWeights().empty()) weights = (*step)->FirstWeights();
+  }
+}
+
 absl::Status PlanMemory(Executable::Plan& plan) {
   std::vector<Lifetime> lifetimes(plan.slots.size());
   int64_t at = 0;
@@ -134,6 +143,7 @@ absl::StatusOr<std::shared_ptr<const Executable>> Executable::Compile(std::share
   plan->model = WithoutCodes(*model);
   BITSTAGE_ASSIGN_OR_RETURN(plan->isa, ResolveIsa(options));
   Lowering(kernels::TableFor(plan->isa), model->graph, *plan).Run(options.pool);
+  LookAhead(*plan);
   Describe(*plan);
   DescribeSteps(*plan);
   BITSTAGE_RETURN_IF_ERROR(PlanMemory(*plan));

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,10 @@ class Step {
   Step& operator=(const Step&) = delete;
 
   [[nodiscard]] const Traits& traits() const { return traits_; }
+
+  // What the step reads of weights first; and, once when the plan is made, what the steps after it do.
+  [[nodiscard]] virtual std::span<const std::byte> FirstWeights() const { return {}; }
+  virtual void LookAhead(std::span<const std::byte>) {}
 
   // Computes rows [row_begin, row_end) of one image. Thread-safe for rows that do not overlap. Allocates nothing.
   virtual void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte* scratch) const = 0;

@@ -143,7 +143,11 @@ __attribute__((flatten)) void MicroKernel(const WinogradProducts& products) {
   int64_t offset[kTiles];
   Unrolled<kTiles>([&](auto i) { offset[i] = i * products.tile_bytes; });
   int32_t* sums = products.sums;
+  const std::byte* ahead = products.ahead;
   for (int position = 0; position < kPositions; ++position) {
+    for (int64_t line = 0; line < products.ahead_lines; ++line, ahead += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
+    }
     __m512i acc[kTiles][kBlocks];
     Unrolled<kBlocks>([&](auto b) {
       const __m512i start = _mm512_loadu_si512(products.start[position] + 16 * b);
