@@ -15,8 +15,8 @@
 #include "engine/codec/frame.h"
 #include "engine/codec/kernel_choice.h"
 #include "engine/codec/table_fitting.h"
-#include "tests/bench/boundary_tensors.h"
 #include "tests/bench/codec_peers.h"
+#include "tests/frames/block_tensors.h"
 
 namespace bitstage {
 namespace {
@@ -72,14 +72,14 @@ struct Row {
   std::exit(1);
 }
 
-CodeTables Fitted(const BoundaryTensor& tensor, bool pairs, FitOptions options) {
+CodeTables Fitted(const BlockTensor& tensor, bool pairs, FitOptions options) {
   CellCounts counts(tensor.grid, tensor.shape, pairs);
   counts.Add(kCalibrationImages, tensor.calibration);
   return counts.Fit(options);
 }
 
 // Tables made on the calibration's images.
-FrameBoundary BoundaryWith(const BoundaryTensor& tensor, CodeTables plain, bool contexts) {
+FrameBoundary BoundaryWith(const BlockTensor& tensor, CodeTables plain, bool contexts) {
   BoundaryTables tables;
   if (contexts) {
     CellCounts counts(tensor.grid, tensor.shape, plain);
@@ -92,7 +92,7 @@ FrameBoundary BoundaryWith(const BoundaryTensor& tensor, CodeTables plain, bool 
   return *std::move(boundary);
 }
 
-Row TimeFrames(const std::string& name, const std::vector<BoundaryTensor>& tensors,
+Row TimeFrames(const std::string& name, const std::vector<BlockTensor>& tensors,
                const std::vector<FrameBoundary>& boundaries, FrameCoding coding, const codec::CellKernels* kernels) {
   Row row{.name = name};
   for (size_t i = 0; i < tensors.size(); ++i) {
@@ -115,9 +115,9 @@ Row TimeFrames(const std::string& name, const std::vector<BoundaryTensor>& tenso
   return row;
 }
 
-Row TimePeer(const Peer& peer, const std::vector<BoundaryTensor>& tensors) {
+Row TimePeer(const Peer& peer, const std::vector<BlockTensor>& tensors) {
   Row row{.name = peer.name};
-  for (const BoundaryTensor& tensor : tensors) {
+  for (const BlockTensor& tensor : tensors) {
     std::vector<uint8_t> packed;
     peer.compress(tensor.codes, packed);
     std::vector<uint8_t> back(tensor.codes.size());
@@ -130,21 +130,22 @@ Row TimePeer(const Peer& peer, const std::vector<BoundaryTensor>& tensors) {
 }
 
 void BenchWidth(const std::string& network, const std::string& images, int bits, double clock) {
-  absl::StatusOr<std::vector<BoundaryTensor>> all = BlockTensors(network, images, bits, kCalibrationImages);
+  absl::StatusOr<std::vector<BlockTensor>> all =
+      BlockTensors(network, images, bits, {.calibration = kCalibrationImages});
   if (!all.ok()) Fail(all.status().ToString());
-  std::vector<BoundaryTensor> tensors;
-  for (BoundaryTensor& tensor : *all) {
+  std::vector<BlockTensor> tensors;
+  for (BlockTensor& tensor : *all) {
     if (tensor.codes.size() >= kLeastElements) tensors.push_back(std::move(tensor));
   }
   double elements = 0;
   double entropy = 0;
-  for (const BoundaryTensor& tensor : tensors) {
+  for (const BlockTensor& tensor : tensors) {
     elements += static_cast<double>(tensor.codes.size());
     entropy += EntropyBits(tensor.codes);
   }
 
   std::vector<FrameBoundary> fast, small;
-  for (const BoundaryTensor& tensor : tensors) {
+  for (const BlockTensor& tensor : tensors) {
     fast.push_back(BoundaryWith(tensor, Fitted(tensor, false, {.max_tables = 1, .max_length = std::min(bits + 3, 11)}),
                                 /*contexts=*/false));
     const bool pairs = bits <= 4;

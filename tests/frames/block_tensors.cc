@@ -1,4 +1,4 @@
-#include "tests/bench/boundary_tensors.h"
+#include "tests/frames/block_tensors.h"
 
 #include <algorithm>
 #include <numeric>
@@ -36,29 +36,29 @@ std::vector<uint8_t> CodesOf(const Tensor& value, int64_t first, int64_t images,
 
 }  // namespace
 
-absl::StatusOr<std::vector<BoundaryTensor>> BlockTensors(const std::string& network, const std::string& images,
-                                                         int bits, int calibration_images) {
+absl::StatusOr<std::vector<BlockTensor>> BlockTensors(const std::string& network, const std::string& images, int bits,
+                                                      BlockImages count) {
   BITSTAGE_ASSIGN_OR_RETURN(Model model, ImportOnnxFile(network));
   if (!model.preprocessing) return absl::FailedPreconditionError("the network declares no preprocessing");
   BITSTAGE_RETURN_IF_ERROR(Optimize(model.graph));
   BITSTAGE_ASSIGN_OR_RETURN(const Dataset data, Dataset::Open(images));
-  std::vector<int64_t> indices(static_cast<size_t>(calibration_images) + 1);
+  std::vector<int64_t> indices(static_cast<size_t>(count.calibration + count.coded));
   std::iota(indices.begin(), indices.end(), 0);
   ThreadPool pool(1);
   BITSTAGE_ASSIGN_OR_RETURN(const Tensor batch, LoadBatch(data, indices, *model.preprocessing, &pool));
   BITSTAGE_ASSIGN_OR_RETURN(const Calibration calibration, Calibrate(model.graph, batch, &pool, {}));
 
   const std::vector<ValueId> blocks = BlockOutputs(model.graph);
-  std::vector<BoundaryTensor> tensors;
+  std::vector<BlockTensor> tensors;
   const std::vector<TensorView> inputs = {batch.View()};
   const auto observe = [&](ValueId id, Tensor& value) {
     if (std::find(blocks.begin(), blocks.end(), id) == blocks.end() || value.shape().rank() != 4) return;
-    BoundaryTensor tensor;
+    BlockTensor tensor;
     tensor.name = model.graph.value(id).name;
     tensor.shape = {value.shape()[2], value.shape()[3], value.shape()[1]};
     tensor.grid = UnsignedGrid(calibration.values[static_cast<size_t>(id)].channels, bits, StepKind::kChannel, {});
-    tensor.calibration = CodesOf(value, 0, calibration_images, tensor.grid);
-    tensor.codes = CodesOf(value, calibration_images, 1, tensor.grid);
+    tensor.calibration = CodesOf(value, 0, count.calibration, tensor.grid);
+    tensor.codes = CodesOf(value, count.calibration, count.coded, tensor.grid);
     tensors.push_back(std::move(tensor));
   };
   BITSTAGE_RETURN_IF_ERROR(FloatExecutor(model.graph, &pool).Run(inputs, observe).status());
