@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages the project needs. Idempotent; prints nothing when all are there.
-#   scripts/install_packages.sh [build] [test] [training] [bench] [lint] [fuzz]      (default: build)
+#   scripts/install_packages.sh [build] [test] [training] [bench] [lint] [fuzz] [browser]      (default: build)
 set -euo pipefail
 
 declare -A packages=(
@@ -11,12 +11,13 @@ declare -A packages=(
   [test]="libgtest-dev libgmock-dev python3-venv curl"
   [training]="libtorch-dev"
   [lint]="clang-format-14 clang-tidy-14 shellcheck"
+  [browser]="chromium"
   [fuzz]="clang-14 libfuzzer-14-dev libclang-rt-14-dev"
 )
 
 wanted=()
 for group in "${@:-build}"; do
-  [ -n "${packages[$group]:-}" ] || { echo "install_packages.sh: unknown group '$group' (build, test, training, bench, lint, fuzz)" >&2; exit 2; }
+  [ -n "${packages[$group]:-}" ] || { echo "install_packages.sh: unknown group '$group' (build, test, training, bench, lint, fuzz, browser)" >&2; exit 2; }
   read -r -d '' -a names <<<"${packages[$group]}" || true
   wanted+=("${names[@]}")
 done

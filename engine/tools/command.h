@@ -52,6 +52,7 @@ Command ImportCommand();
 Command InspectCommand();
 Command PartitionCommand();
 Command QuantizeCommand();
+Command ReportCommand();
 Command RunCommand();
 Command StudyCommand();
 

@@ -1,0 +1,100 @@
+#include "engine/report/html.h"
+
+#include <cmath>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "engine/base/table.h"
+
+namespace bitstage::report {
+namespace {
+
+constexpr absl::string_view kReplacement = "\xEF\xBF\xBD";
+
+// The length of the UTF-8 sequence that begins `text`; 0 where it is none (RFC 3629: no overlong forms, no surrogates).
+size_t SequenceLength(absl::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                        : (lead & 0xF0) == 0xE0        ? 3
+                        : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                       : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F) || (lead == 0xF0 && byte(1) < 0x90) ||
+      (lead == 0xF4 && byte(1) > 0x8F)) {
+    return 0;
+  }
+  return length;
+}
+
+}  // namespace
+
+std::string Escape(absl::string_view text) {
+  std::string escaped;
+  escaped.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = SequenceLength(text.substr(i));
+    const char c = text[i];
+    if (length == 0 || (length == 1 && (static_cast<unsigned char>(c) < 0x20 || c == 0x7F))) {
+      absl::StrAppend(&escaped, c == '\n' || c == '\t' ? absl::string_view(" ") : kReplacement);
+      ++i;
+      continue;
+    }
+    switch (c) {
+      case '&': escaped += "&amp;"; break;
+      case '<': escaped += "&lt;"; break;
+      case '>': escaped += "&gt;"; break;
+      case '"': escaped += "&quot;"; break;
+      case '\'': escaped += "&#39;"; break;
+      default: escaped.append(text.data() + i, length);
+    }
+    i += length;
+  }
+  return escaped;
+}
+
+std::string Base64(absl::string_view bytes) { return absl::Base64Escape(bytes); }
+
+std::string Percent(double share) { return absl::StrFormat("%.2f %%", 100 * share); }
+
+std::string Points(double share) {
+  // A minus sign, not a hyphen.
+  const std::string digits = absl::StrFormat("%.2f", std::abs(100 * share));
+  if (digits == "0.00") return digits;
+  return absl::StrCat(share < 0 ? "−" : "+", digits);
+}
+
+std::string Kilobytes(int64_t bytes) {
+  const auto amount = static_cast<double>(bytes);
+  if (bytes < 1000) return absl::StrCat(bytes, " B");
+  if (bytes < 1'000'000) return absl::StrFormat(bytes < 100'000 ? "%.1f KB" : "%.0f KB", amount / 1e3);
+  return absl::StrFormat("%.2f MB", amount / 1e6);
+}
+
+std::string Counted(int64_t number, absl::string_view noun) {
+  return absl::StrCat(Thousands(number), " ", noun, number == 1 ? "" : "s");
+}
+
+std::string Short(double number) { return absl::StrFormat("%.3g", number); }
+
+std::string ShortName(absl::string_view name, size_t length) {
+  std::string shown(name);
+  if (shown.size() > length) {
+    // Continuation bytes go with their character.
+    const auto boundary = [&](size_t at) {
+      while (at > 0 && (static_cast<unsigned char>(name[at]) & 0xC0) == 0x80) --at;
+      return at;
+    };
+    const size_t head = boundary(length / 3);
+    const size_t tail = boundary(name.size() - (length - length / 3 - 1));
+    shown = absl::StrCat(name.substr(0, head), "…", name.substr(tail));
+  }
+  return absl::StrCat("<span title=\"", Escape(name), "\">", Escape(shown), "</span>");
+}
+
+}  // namespace bitstage::report
