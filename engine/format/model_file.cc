@@ -42,7 +42,7 @@ absl::Status WriteModelFile(const Model& model, const std::string& path) {
   return WriteFileAtomically(Bytes(file), path);
 }
 
-absl::StatusOr<Model> ReadModelFile(const std::string& path) {
+absl::StatusOr<Model> ReadModelFile(const std::string& path, ThreadPool* pool) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0) return SystemError(path, "cannot open");
   absl::Cleanup close_file = [&] { close(file); };
@@ -55,14 +55,14 @@ absl::StatusOr<Model> ReadModelFile(const std::string& path) {
   void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
   if (mapped == MAP_FAILED) return SystemError(path, "cannot map");
   absl::Cleanup unmap = [&] { munmap(mapped, size); };
-  absl::StatusOr<Model> model = ParseModelFile({static_cast<const std::byte*>(mapped), size});
+  absl::StatusOr<Model> model = ParseModelFile({static_cast<const std::byte*>(mapped), size}, pool);
   if (!model.ok()) return Named(model.status(), path);
   return model;
 }
 
-absl::StatusOr<Model> ParseModelFile(std::span<const std::byte> bytes) {
+absl::StatusOr<Model> ParseModelFile(std::span<const std::byte> bytes, ThreadPool* pool) {
   BITSTAGE_ASSIGN_OR_RETURN(const ModelSections sections, ParseContainer(bytes));
-  return DeserializeModel(sections);
+  return DeserializeModel(sections, pool);
 }
 
 bool IsModelFile(std::span<const std::byte> bytes) {

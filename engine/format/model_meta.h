@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/base/thread_pool.h"
 #include "engine/format/model_container.h"
 #include "engine/format/model_format.h"
 #include "engine/graph/model.h"
@@ -22,7 +23,7 @@ struct ModelBytes {
 ModelBytes SerializeModel(const Model& model);
 
 // INVALID_ARGUMENT or DATA_LOSS naming section and field. Allocates no more than a small multiple of the sections'
-// sizes.
-absl::StatusOr<Model> DeserializeModel(const ModelSections& sections);
+// sizes. A pool, where there is one, shares the unpacking of weights.
+absl::StatusOr<Model> DeserializeModel(const ModelSections& sections, ThreadPool* pool);
 
 }  // namespace bitstage

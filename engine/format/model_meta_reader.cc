@@ -73,8 +73,16 @@ absl::StatusOr<Value> ReadValue(const pb::Value& proto) {
   return value;
 }
 
+// Codes as they lie in the file, unpacked once all descriptors are read.
+struct PackedCodes {
+  size_t constant;
+  bool huffman;
+  std::span<const std::byte> bytes;
+};
+
+// All but the codes themselves, which it notes in `packed`.
 absl::StatusOr<WeightCodes> ReadCodes(const pb::Codes& proto, Shape shape, SectionCursor& weights,
-                                      SectionCursor& floats) {
+                                      SectionCursor& floats, PackedCodes& packed) {
   WeightCodes codes;
   codes.shape = std::move(shape);
   codes.alpha = ToBytes(proto.alpha());
@@ -89,18 +97,16 @@ absl::StatusOr<WeightCodes> ReadCodes(const pb::Codes& proto, Shape shape, Secti
     if (proto.size() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       return Refuse("size is ", proto.size(), " bytes");
     }
-    BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> coded,
-                              weights.Take(proto.offset(), static_cast<int64_t>(proto.size())));
-    BITSTAGE_ASSIGN_OR_RETURN(codes.codes, Decode(codes.codebook, codes.bits, *count, coded));
+    BITSTAGE_ASSIGN_OR_RETURN(packed.bytes, weights.Take(proto.offset(), static_cast<int64_t>(proto.size())));
   } else {
     const std::optional<int64_t> size = PackedBytes(codes.codebook, codes.bits, *count);
     if (!size || static_cast<uint64_t>(*size) != proto.size()) {
       return Refuse("size is ", proto.size(), " bytes, expected ", size ? absl::StrCat(*size) : "fewer", " for ",
                     *count, " codes of ", codes.bits, " bits");
     }
-    BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> packed, weights.Take(proto.offset(), size));
-    BITSTAGE_ASSIGN_OR_RETURN(codes.codes, Unpack(codes.codebook, codes.bits, *count, packed));
+    BITSTAGE_ASSIGN_OR_RETURN(packed.bytes, weights.Take(proto.offset(), size));
   }
+  packed.huffman = proto.huffman();
 
   if (proto.scale_count() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
     return Refuse("scale_count is ", proto.scale_count());
@@ -114,12 +120,13 @@ absl::StatusOr<WeightCodes> ReadCodes(const pb::Codes& proto, Shape shape, Secti
   return codes;
 }
 
-absl::StatusOr<Constant> ReadConstant(const pb::Constant& proto, SectionCursor& weights, SectionCursor& floats) {
+absl::StatusOr<Constant> ReadConstant(const pb::Constant& proto, SectionCursor& weights, SectionCursor& floats,
+                                      PackedCodes& packed) {
   Constant constant{.name = proto.name(), .values = std::nullopt, .codes = std::nullopt};
   BITSTAGE_ASSIGN_OR_RETURN(Shape shape, ReadShape(proto.shape(), "shape"));
   switch (proto.data_case()) {
     case pb::Constant::kCodes: {
-      BITSTAGE_ASSIGN_OR_RETURN(constant.codes, ReadCodes(proto.codes(), std::move(shape), weights, floats));
+      BITSTAGE_ASSIGN_OR_RETURN(constant.codes, ReadCodes(proto.codes(), std::move(shape), weights, floats, packed));
       return constant;
     }
     case pb::Constant::kFloats: {
@@ -154,7 +161,38 @@ absl::Status CheckCount(const List& list, absl::string_view field) {
                 model_format::kMaxGraphItems);
 }
 
-absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sections) {
+absl::Status AtConstant(const absl::Status& status, size_t index, const std::string& name) {
+  return At(status, "META: constant ", index, " '", name, "'");
+}
+
+// The largest first: threads are done at about the same time.
+absl::Status UnpackCodes(std::vector<PackedCodes> packed, ThreadPool* pool, Graph& graph) {
+  std::stable_sort(packed.begin(), packed.end(),
+                   [](const PackedCodes& a, const PackedCodes& b) { return a.bytes.size() > b.bytes.size(); });
+  std::vector<absl::Status> statuses(packed.size());
+  const auto unpack = [&](int64_t begin, int64_t end, int) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      WeightCodes& codes = *graph.constants[packed[i].constant].codes;
+      absl::StatusOr<std::vector<int8_t>> unpacked =
+          (packed[i].huffman ? Decode : Unpack)(codes.codebook, codes.bits, codes.shape.elements(), packed[i].bytes);
+      statuses[i] = unpacked.status();
+      if (unpacked.ok()) codes.codes = *std::move(unpacked);
+    }
+  };
+  const auto count = static_cast<int64_t>(packed.size());
+  if (pool != nullptr) {
+    pool->ParallelFor(count, 1, unpack);
+  } else {
+    unpack(0, count, 0);
+  }
+  for (size_t i = 0; i < packed.size(); ++i) {
+    const size_t index = packed[i].constant;
+    if (!statuses[i].ok()) return AtConstant(statuses[i], index, graph.constants[index].name);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sections, ThreadPool* pool) {
   BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.values(), "values"));
   BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.constants(), "constants"));
   BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.nodes(), "nodes"));
@@ -168,13 +206,17 @@ absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sec
   }
   SectionCursor weights("WEIGHTS", sections.weights);
   SectionCursor floats("FLOATS", sections.floats);
+  std::vector<PackedCodes> packed;
   for (const pb::Constant& from : proto.constants()) {
-    absl::StatusOr<Constant> constant = ReadConstant(from, weights, floats);
-    if (!constant.ok()) return At(constant.status(), "META: constant ", graph.constants.size(), " '", from.name(), "'");
+    PackedCodes codes{.constant = graph.constants.size(), .huffman = false, .bytes = {}};
+    absl::StatusOr<Constant> constant = ReadConstant(from, weights, floats, codes);
+    if (!constant.ok()) return AtConstant(constant.status(), codes.constant, from.name());
+    if (constant->codes) packed.push_back(codes);
     graph.AddConstant(*std::move(constant));
   }
   BITSTAGE_RETURN_IF_ERROR(weights.CheckAtEnd());
   BITSTAGE_RETURN_IF_ERROR(floats.CheckAtEnd());
+  BITSTAGE_RETURN_IF_ERROR(UnpackCodes(std::move(packed), pool, graph));
   for (const pb::Node& from : proto.nodes()) {
     absl::StatusOr<Node> node = ReadNode(from);
     if (!node.ok()) return At(node.status(), "META: node ", graph.nodes.size(), " '", from.name(), "'");
@@ -271,14 +313,14 @@ absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, const ValuesByN
 
 }  // namespace
 
-absl::StatusOr<Model> DeserializeModel(const ModelSections& sections) {
+absl::StatusOr<Model> DeserializeModel(const ModelSections& sections, ThreadPool* pool) {
   pb::Model proto;
   if (!proto.ParseFromArray(sections.meta.data(), static_cast<int>(sections.meta.size()))) {
     return Refuse("META: not a message of bitstage.model.v1.Model, or a text in it is not UTF-8");
   }
   Model model;
   model.name = proto.name();
-  BITSTAGE_ASSIGN_OR_RETURN(model.graph, ReadGraph(proto.graph(), sections));
+  BITSTAGE_ASSIGN_OR_RETURN(model.graph, ReadGraph(proto.graph(), sections, pool));
   if (proto.has_preprocessing()) {
     absl::StatusOr<Preprocessing> preprocessing =
         ReadPreprocessing(proto.preprocessing(), model.graph.value(model.graph.inputs[0]));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <numeric>
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/scratch.h"
@@ -139,13 +140,15 @@ void GemvPack(const GemvTier& tier, const ConvShape& shape, const int8_t* weight
     const int64_t blocks = std::min(layout.width.max_blocks, layout.blocks - first);
     auto* lane = reinterpret_cast<uint8_t*>(packed) + layout.GroupOffset(first) +
                  (block - first) * layout.register_bytes + o % tier.lanes * 4;
-    for (int64_t i = 0; i < shape.in_channels; ++i) {
-      const int weight = *weights++;
-      const int64_t field = i / 4 % layout.fields;
-      const int64_t step = i / (4 * layout.fields);
-      lane[step * blocks * layout.register_bytes + i % 4] |=
-          static_cast<uint8_t>((weight + OffsetOf(bits)) << (field * bits));
-      sums[o] += weight;
+    sums[o] = std::accumulate(weights, weights + shape.in_channels, 0);
+    for (int64_t step = 0; step < layout.steps; ++step) {
+      uint8_t four[4] = {};
+      const int64_t count = std::min(4 * layout.fields, shape.in_channels - step * 4 * layout.fields);
+      for (int64_t i = 0; i < count; ++i) {
+        four[i % 4] |= static_cast<uint8_t>((weights[i] + OffsetOf(bits)) << (i / 4 * bits));
+      }
+      std::memcpy(lane + step * blocks * layout.register_bytes, four, sizeof(four));
+      weights += count;
     }
   }
 }

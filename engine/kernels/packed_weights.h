@@ -13,6 +13,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
 
 namespace bitstage::kernels {
 
@@ -20,7 +24,7 @@ struct PackedShape {
   int64_t blocks;
   int64_t sections;
   int64_t section_vectors;
-  int64_t vector_bytes;
+  int64_t vector_bytes;  // a multiple of 16
 
   [[nodiscard]] int64_t block_bytes() const;
   [[nodiscard]] int64_t bytes() const;
@@ -41,16 +45,39 @@ struct PackedView {
   const uint8_t* chunks;
 };
 
-// `vectors`: shape.bytes() weights, [blocks][sections][section_vectors][vector_bytes].
-size_t PackedWeightsBytes(const PackedShape& shape, const int8_t* vectors);
+// What is to be packed, made block by block: a layer's vectors are never all in memory.
+struct PackedSource {
+  PackedShape shape;
+  std::span<const int8_t> weights;  // all that occur, in any order; where there is none a vector holds 0
+  // Writes the vectors of a block: shape.block_bytes(), which are 0 before.
+  absl::FunctionRef<void(int64_t block, int8_t* vectors)> arrange;
+};
+
+size_t PackedWeightsBytes(const PackedSource& source);
 // Writes PackedWeightsBytes bytes, a multiple of 64, to a 64-byte boundary.
-void PackWeights(const PackedShape& shape, const int8_t* vectors, std::byte* packed);
+void PackWeights(const PackedSource& source, std::byte* packed);
 PackedView ViewPackedWeights(const PackedShape& shape, const std::byte* packed);
 
-// Weights O x I x taps (one group, `taps` kernel positions) as vectors of `lanes` outputs times four inputs,
-// [ceil(O / lanes)][taps][ceil(I / 4)][lanes][4], missing ones 0.
+// Where the weights of one output, inputs x taps as they come, lie in a block: an output is a lane.
+class LaneLayout {
+ public:
+  // offset_of: of a weight from the first byte of its lane.
+  LaneLayout(int64_t inputs, int64_t taps, absl::FunctionRef<int64_t(int64_t input, int64_t tap)> offset_of);
+
+  // `weights`: of `outputs` outputs, whose lanes are lane_bytes apart.
+  void Arrange(const int8_t* weights, int64_t outputs, int64_t lane_bytes, int8_t* block) const;
+
+ private:
+  template <int64_t kTaps>
+  void ArrangeWords(const int8_t* weights, int64_t outputs, int64_t lane_bytes, int8_t* block) const;
+
+  int64_t taps_;
+  std::vector<int64_t> offsets_;  // [input][tap]
+  bool words_;                    // four inputs of a tap at a time are neighbours
+};
+
+// One group's weights as vectors of `lanes` outputs times four inputs: [ceil(O / lanes)][taps][ceil(I / 4)][lanes][4].
 PackedShape ByPositions(int64_t outputs, int64_t inputs, int64_t taps, int64_t lanes);
-void ArrangeByPositions(int64_t outputs, int64_t inputs, int64_t taps, int64_t lanes, const int8_t* weights,
-                        int8_t* vectors);
+LaneLayout LanesByPositions(const PackedShape& shape, int64_t inputs);
 
 }  // namespace bitstage::kernels

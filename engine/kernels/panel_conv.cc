@@ -238,31 +238,28 @@ class Runner {
   const std::byte* base_ = nullptr;
 };
 
-// As the header says, runs rounded up to whole vectors.
-std::vector<int8_t> Arranged(const Layout& layout, const ConvShape& shape, const int8_t* weights) {
+// Calls use(PackedSource) for a layer's weights: as the header says, runs rounded up to whole vectors.
+template <typename Use>
+auto WithSource(const Layout& layout, const ConvShape& shape, const int8_t* weights, const Use& use) {
   const PackedShape packed = PackedShapeOf(layout, shape);
   const int64_t run_bytes = packed.section_vectors * packed.vector_bytes;
-  std::vector<int8_t> arranged(static_cast<size_t>(packed.bytes()));
-  // Where in a lane an output's weights go, in their order.
-  std::vector<int64_t> offsets;
-  offsets.reserve(static_cast<size_t>(shape.group_in() * shape.kernel_height * shape.kernel_width));
-  for (int64_t i = 0; i < shape.group_in(); ++i) {
-    for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
-      for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
-        const int64_t run = layout.row_runs ? ky : ky * shape.kernel_width + kx;
-        const int64_t code = layout.row_runs ? kx * shape.in_channels + i : i;
-        const int64_t step = code / layout.step_codes * kPanelOutputs * layout.step_codes;
-        offsets.push_back(run * run_bytes + step + code % layout.step_codes);
-      }
-    }
-  }
-  for (int64_t o = 0; o < shape.out_channels; ++o) {
-    const int64_t in_group = o % shape.group_out();
-    const int64_t panel = o / shape.group_out() * layout.panels + in_group / kPanelOutputs;
-    int8_t* lane = arranged.data() + panel * layout.runs * run_bytes + in_group % kPanelOutputs * layout.step_codes;
-    for (const int64_t offset : offsets) lane[offset] = *weights++;
-  }
-  return arranged;
+  const int64_t taps = shape.kernel_height * shape.kernel_width;
+  const LaneLayout lanes(shape.group_in(), taps, [&](int64_t input, int64_t tap) {
+    const int64_t run = layout.row_runs ? tap / shape.kernel_width : tap;
+    const int64_t code = layout.row_runs ? tap % shape.kernel_width * shape.in_channels + input : input;
+    const int64_t step = code / layout.step_codes * kPanelOutputs * layout.step_codes;
+    return run * run_bytes + step + code % layout.step_codes;
+  });
+  const int64_t per_output = shape.group_in() * taps;
+  return use(PackedSource{.shape = packed,
+                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
+                          .arrange = [&](int64_t panel, int8_t* vectors) {
+                            const int64_t in_group = panel % layout.panels * kPanelOutputs;
+                            const int64_t first = panel / layout.panels * shape.group_out() + in_group;
+                            lanes.Arrange(weights + first * per_output,
+                                          std::min(kPanelOutputs, shape.group_out() - in_group), layout.step_codes,
+                                          vectors);
+                          }});
 }
 
 }  // namespace
@@ -285,12 +282,12 @@ double PanelCycles(const PanelTier& tier, const ConvShape& shape, double macs_pe
 
 size_t PanelPackedBytes(const PanelTier& tier, const ConvShape& shape, const int8_t* weights) {
   const Layout layout(tier, shape);
-  return PackedWeightsBytes(PackedShapeOf(layout, shape), Arranged(layout, shape, weights).data());
+  return WithSource(layout, shape, weights, PackedWeightsBytes);
 }
 
 void PanelPack(const PanelTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
   const Layout layout(tier, shape);
-  PackWeights(PackedShapeOf(layout, shape), Arranged(layout, shape, weights).data(), packed);
+  WithSource(layout, shape, weights, [packed](const PackedSource& source) { PackWeights(source, packed); });
 }
 
 size_t PanelScratchBytes(const PanelTier& tier, const ConvShape& shape) {

@@ -93,21 +93,24 @@ PackedShape PackedShapeOf(const PatchTier& tier, const ConvShape& shape, const L
           .vector_bytes = tier.lanes * 4};
 }
 
-std::vector<int8_t> Arranged(const PatchTier& tier, const ConvShape& shape, const int8_t* weights) {
+// Calls use(PackedSource) for a layer's weights.
+template <typename Use>
+auto WithSource(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, const Use& use) {
   const Layout layout(tier, shape);
-  std::vector<int8_t> vectors(static_cast<size_t>(layout.blocks * layout.block_bytes));
   const int64_t taps = shape.kernel_height * shape.kernel_width;
-  for (int64_t o = 0; o < shape.out_channels; ++o) {
-    int8_t* lane = vectors.data() + o / tier.lanes * layout.block_bytes + o % tier.lanes * 4;
-    for (int64_t i = 0; i < shape.in_channels; ++i) {
-      for (int64_t tap = 0; tap < taps; ++tap) {
-        const int64_t at = tap * shape.in_channels + i;  // in the patch
-        const int64_t step = at / layout.segment_weights * layout.steps + at % layout.segment_weights / 4;
-        lane[step * tier.lanes * 4 + at % layout.segment_weights % 4] = *weights++;
-      }
-    }
-  }
-  return vectors;
+  const LaneLayout lanes(shape.in_channels, taps, [&](int64_t input, int64_t tap) {
+    const int64_t at = tap * shape.in_channels + input;  // in the patch
+    const int64_t step = at / layout.segment_weights * layout.steps + at % layout.segment_weights / 4;
+    return step * tier.lanes * 4 + at % layout.segment_weights % 4;
+  });
+  const int64_t per_output = shape.in_channels * taps;
+  return use(PackedSource{.shape = PackedShapeOf(tier, shape, layout),
+                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
+                          .arrange = [&](int64_t block, int8_t* vectors) {
+                            const int64_t first = block * tier.lanes;
+                            lanes.Arrange(weights + first * per_output,
+                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
+                          }});
 }
 
 class Runner {
@@ -328,11 +331,11 @@ double PatchCycles(const PatchTier& tier, const ConvShape& shape) {
 }
 
 size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape, const int8_t* weights) {
-  return PackedWeightsBytes(PackedShapeOf(tier, shape, Layout(tier, shape)), Arranged(tier, shape, weights).data());
+  return WithSource(tier, shape, weights, PackedWeightsBytes);
 }
 
 void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  PackWeights(PackedShapeOf(tier, shape, Layout(tier, shape)), Arranged(tier, shape, weights).data(), packed);
+  WithSource(tier, shape, weights, [packed](const PackedSource& source) { PackWeights(source, packed); });
 }
 
 size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape) {

@@ -75,6 +75,21 @@ PackedShape PackedShapeOf(const WinogradTier& tier, const ConvShape& shape) {
   return ByPositions(shape.out_channels, shape.in_channels, kTaps, tier.lanes);
 }
 
+// Calls use(PackedSource) for a layer's weights.
+template <typename Use>
+auto WithSource(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, const Use& use) {
+  const PackedShape packed = PackedShapeOf(tier, shape);
+  const LaneLayout lanes = LanesByPositions(packed, shape.in_channels);
+  const int64_t per_output = shape.in_channels * kTaps;
+  return use(PackedSource{.shape = packed,
+                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
+                          .arrange = [&](int64_t block, int8_t* vectors) {
+                            const int64_t first = block * tier.lanes;
+                            lanes.Arrange(weights + first * per_output,
+                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
+                          }});
+}
+
 size_t CorrectionBytes(const Layout& layout) {
   return static_cast<size_t>(RoundUp(kPixels * layout.lanes * static_cast<int64_t>(sizeof(int32_t)), kOverread));
 }
@@ -82,9 +97,9 @@ size_t CorrectionBytes(const Layout& layout) {
 // What an offset of 1 adds to each of a tile's four outputs (times 4): [pixel][lanes].
 void WriteCorrections(const Layout& layout, const ConvShape& shape, const int8_t* weights, int32_t* corrections) {
   for (int64_t o = 0; o < shape.out_channels; ++o) {
-    int64_t sum[kTaps] = {};  // over the input channels
+    int32_t sum[kTaps] = {};  // over the input channels
     for (int64_t i = 0; i < shape.in_channels; ++i) {
-      for (int64_t& tap : sum) tap += *weights++;
+      for (int32_t& tap : sum) tap += *weights++;
     }
     int64_t added[kPixels] = {};
     for (int position = 0; position < kWinogradPositions; ++position) {
@@ -307,20 +322,15 @@ double WinogradCycles(const WinogradTier& tier, const ConvShape& shape) {
 }
 
 size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights) {
-  const PackedShape packed = PackedShapeOf(tier, shape);
-  std::vector<int8_t> vectors(static_cast<size_t>(packed.bytes()));
-  ArrangeByPositions(shape.out_channels, shape.in_channels, kTaps, tier.lanes, weights, vectors.data());
-  return CorrectionBytes(Layout(tier, shape)) + PackedWeightsBytes(packed, vectors.data());
+  return CorrectionBytes(Layout(tier, shape)) + WithSource(tier, shape, weights, PackedWeightsBytes);
 }
 
 void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  const PackedShape packed_shape = PackedShapeOf(tier, shape);
   const Layout layout(tier, shape);
-  std::vector<int8_t> vectors(static_cast<size_t>(packed_shape.bytes()));
-  ArrangeByPositions(shape.out_channels, shape.in_channels, kTaps, tier.lanes, weights, vectors.data());
   std::memset(packed, 0, CorrectionBytes(layout));
   WriteCorrections(layout, shape, weights, reinterpret_cast<int32_t*>(packed));
-  PackWeights(packed_shape, vectors.data(), packed + CorrectionBytes(layout));
+  WithSource(tier, shape, weights,
+             [&](const PackedSource& source) { PackWeights(source, packed + CorrectionBytes(layout)); });
 }
 
 size_t WinogradScratchBytes(const WinogradTier& tier, const ConvShape& shape) {

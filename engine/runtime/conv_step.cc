@@ -29,9 +29,31 @@ std::span<const int8_t> FoldedWeights(const ConvLayer& layer, std::vector<int8_t
   return storage;
 }
 
+struct Sums {
+  int32_t sum = 0;
+  int32_t magnitude = 0;  // of absolute values; a layer's fit (CheckAccumulators of engine/graph)
+};
+
+// In pieces whose sums fit 16 bits: compilers add them many at a time.
+Sums SumsOf(std::span<const int8_t> weights) {
+  constexpr size_t kPiece = 256;
+  Sums sums;
+  for (size_t begin = 0; begin < weights.size(); begin += kPiece) {
+    int16_t sum = 0;
+    int16_t magnitude = 0;
+    for (const int8_t w : weights.subspan(begin, std::min(kPiece, weights.size() - begin))) {
+      sum = static_cast<int16_t>(sum + w);
+      magnitude = static_cast<int16_t>(magnitude + (w < 0 ? -w : w));
+    }
+    sums.sum += sum;
+    sums.magnitude += magnitude;
+  }
+  return sums;
+}
+
 int MaxMagnitude(std::span<const int8_t> weights) {
-  int largest = 0;
-  for (const int8_t w : weights) largest = std::max(largest, std::abs(static_cast<int>(w)));
+  uint8_t largest = 0;
+  for (const int8_t w : weights) largest = std::max(largest, static_cast<uint8_t>(w < 0 ? -w : w));
   return largest;
 }
 
@@ -147,14 +169,9 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
   const size_t per_output = weights.size() / static_cast<size_t>(shape.out_channels);
   p.transform.within_int32 = true;
   for (size_t o = 0; o < static_cast<size_t>(shape.out_channels); ++o) {
-    int32_t sum = 0;
-    int64_t magnitude = 0;
-    for (const int8_t w : weights.subspan(o * per_output, per_output)) {
-      sum += w;
-      magnitude += std::abs(static_cast<int>(w));
-    }
-    p.acc_init.push_back(-static_cast<int32_t>(p.zero_point) * sum);
-    p.transform.within_int32 &= StaysWithinInt32(p.transform, o, 255.0 * static_cast<double>(magnitude));
+    const Sums sums = SumsOf(weights.subspan(o * per_output, per_output));
+    p.acc_init.push_back(-static_cast<int32_t>(p.zero_point) * sums.sum);
+    p.transform.within_int32 &= StaysWithinInt32(p.transform, o, 255.0 * sums.magnitude);
   }
 
   Step::Traits traits;

@@ -49,7 +49,7 @@ void ServedModel::GiveBack(std::unique_ptr<SessionSlot> slot) {
 
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& path, const std::string& name,
                                                              int64_t version, const LoadOptions& options) {
-  BITSTAGE_ASSIGN_OR_RETURN(Model model, ReadModelFile(path));
+  BITSTAGE_ASSIGN_OR_RETURN(Model model, ReadModelFile(path, options.pool));
   std::error_code error;
   const uintmax_t file_bytes = std::filesystem::file_size(path, error);
   auto shared = std::make_shared<const Model>(std::move(model));
