@@ -190,7 +190,7 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
   traits.row_nanoseconds =
       static_cast<double>(shape.out_width) * static_cast<double>(weights.size()) / MacsPerNanosecond(table.isa);
   traits.scratch_bytes = kernel.scratch_bytes(shape);
-  traits.constant_bytes = p.packed.size() + p.acc_init.size() * sizeof(int32_t) + p.transform.bytes();
+  traits.constant_bytes = p.packed.taken() + p.acc_init.size() * sizeof(int32_t) + p.transform.bytes();
   return std::make_unique<ConvStep>(std::move(traits), std::move(p));
 }
 

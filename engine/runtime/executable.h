@@ -52,7 +52,7 @@ struct TensorSpec {
 };
 
 struct MemoryUse {
-  size_t weight_bytes = 0;           // packed for this tier, scales and tables included
+  size_t weight_bytes = 0;           // packed for this tier, in whole pages, scales and tables included
   size_t arena_bytes_per_image = 0;  // of a session
   size_t scratch_bytes = 0;          // of each thread of a session
 };

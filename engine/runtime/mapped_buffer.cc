@@ -1,10 +1,12 @@
 #include "engine/runtime/mapped_buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <new>
 
 #include "engine/base/aligned_buffer.h"
+#include "engine/base/checked_math.h"
 
 namespace bitstage {
 namespace {
@@ -18,6 +20,10 @@ std::byte* Map(size_t bytes) {
 }  // namespace
 
 MappedBuffer::MappedBuffer(size_t size) : size_(size), data_(Map(size + kAlignment), Unmap{size + kAlignment}) {}
+
+size_t MappedBuffer::taken() const {
+  return static_cast<size_t>(RoundUp(static_cast<int64_t>(size_ + kAlignment), sysconf(_SC_PAGESIZE)));
+}
 
 void MappedBuffer::Unmap::operator()(std::byte* memory) const { munmap(memory, bytes); }
 

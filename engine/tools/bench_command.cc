@@ -130,7 +130,9 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t threads, arguments.Int("threads", AvailableCpus(), 1, 1024));
   BITSTAGE_ASSIGN_OR_RETURN(const double seconds, arguments.Number("seconds", 1, 0.001, 3600));
   const std::string& path = arguments.positional()[0];
-  BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(path));
+  const auto load_begin = Clock::now();
+  ThreadPool pool(static_cast<int>(threads));
+  BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(path, &pool));
   if (!model.IsQuantized()) {
     return absl::FailedPreconditionError(
         absl::StrCat(path,
@@ -138,10 +140,11 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
                      "quantize ",
                      path, " --calibration random -o M.bitstage"));
   }
-  ThreadPool pool(static_cast<int>(threads));
   BITSTAGE_ASSIGN_OR_RETURN(const auto executable, Executable::Compile(std::make_shared<const Model>(std::move(model)),
                                                                        {.isa = std::nullopt, .pool = &pool}));
   Subject subject(executable, batch, &pool);
+  BITSTAGE_RETURN_IF_ERROR(subject.Run(Milliseconds(0), 1).status());
+  const double load = Milliseconds(Clock::now() - load_begin).count();
   BITSTAGE_RETURN_IF_ERROR(
       subject.Run(std::min<Milliseconds>(kWarmUp, Milliseconds(seconds * 1000)), kWarmUpRuns).status());
   const CycleCounter counter;
@@ -155,6 +158,7 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
   Json json = {{"ms", median},
                {"isa", std::string(Name(executable->isa()))},
                {"min_ms", least},
+               {"load_ms", load},
                {"batch", batch},
                {"threads", threads},
                {"runs", durations.size()},
@@ -184,6 +188,7 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
               << Name(executable->isa()) << '\n'
               << absl::StrFormat("  median     %.4f ms a batch (least %.4f, %d runs)\n", median, least,
                                  durations.size())
+              << absl::StrFormat("  load       %.1f ms from the file to the first answer\n", load)
               << absl::StrFormat("  rate       %.1f images/s, %.1f GMAC/s\n",
                                  static_cast<double>(batch) / median * 1000, static_cast<double>(macs) / median / 1e6)
               << (macs_per_cycle ? absl::StrFormat("  cycles     %.1f MAC a cycle\n", *macs_per_cycle) : "")

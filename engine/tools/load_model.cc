@@ -28,7 +28,7 @@ size_t WordNetIdLength(const std::string& line) {
 
 }  // namespace
 
-absl::StatusOr<Model> LoadModel(const std::string& path) {
+absl::StatusOr<Model> LoadModel(const std::string& path, ThreadPool* pool) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder, expected a .bitstage or ONNX file"));
@@ -39,7 +39,7 @@ absl::StatusOr<Model> LoadModel(const std::string& path) {
   file.read(head.data(), head.size());
   const auto read = static_cast<size_t>(file.gcount());
   file.close();
-  if (IsModelFile(std::as_bytes(std::span(head).first(read)))) return ReadModelFile(path);
+  if (IsModelFile(std::as_bytes(std::span(head).first(read)))) return ReadModelFile(path, pool);
   return ImportOnnxFile(path);
 }
 

@@ -69,9 +69,9 @@ def main():
                        loads["measured"]))
     rounds.sort(key=lambda r: r[1])
     above, private, gauges, _ = rounds[len(rounds) // 2]
-    counted = gauges["weight"] + gauges["arena"]
+    counted = gauges["weight"] + gauges["arena"] + gauges["scratch"]
     print(json.dumps({"rss_above": above, "private_above": private, "weight_gauge": gauges["weight"],
-                      "arena_gauge": gauges["arena"], "counted_share": round(counted / private, 3),
+                      "arena_gauge": gauges["arena"], "scratch_gauge": gauges["scratch"], "counted_share": round(counted / private, 3),
                       "load_ms": round(min(r[3] for r in rounds), 1)}))
 
 

@@ -81,7 +81,8 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> registry, con
       queue_requests_(Gauges(*registry_, "bitstage_queue_requests", "Requests that wait for a worker")),
       queue_bytes_(Gauges(*registry_, "bitstage_queue_bytes", "Bytes of the requests that wait for a worker")),
       weight_bytes_(Gauges(*registry_, "bitstage_model_weight_bytes", "Weights and tables of a model in memory")),
-      arena_bytes_(Gauges(*registry_, "bitstage_model_arena_bytes", "Working memory of one image in one session")),
+      arena_bytes_(Gauges(*registry_, "bitstage_model_arena_bytes", "Activations of one image in one session")),
+      scratch_bytes_(Gauges(*registry_, "bitstage_model_scratch_bytes", "Working memory of one session's threads")),
       file_bytes_(Gauges(*registry_, "bitstage_model_file_bytes", "Size of the model file")),
       stage_bytes_(prometheus::BuildCounter()
                        .Name("bitstage_stage_wire_bytes_total")
@@ -131,6 +132,7 @@ void ServerMetrics::AddModel(const std::string& name, int64_t version, const Mod
   const prometheus::Labels labels = VersionLabels(name, version);
   weight_bytes_.Add(labels).Set(static_cast<double>(memory.weight_bytes));
   arena_bytes_.Add(labels).Set(static_cast<double>(memory.arena_bytes_per_image));
+  scratch_bytes_.Add(labels).Set(static_cast<double>(memory.scratch_bytes));
   file_bytes_.Add(labels).Set(static_cast<double>(memory.file_bytes));
   const MutexLock lock(mutex_);
   std::unique_ptr<ModelMetrics>& model = models_[name];
@@ -140,7 +142,8 @@ void ServerMetrics::AddModel(const std::string& name, int64_t version, const Mod
 // Counters and histograms of the name stay: they are history, and another version may still serve.
 void ServerMetrics::RemoveModel(const std::string& name, int64_t version) {
   const prometheus::Labels labels = VersionLabels(name, version);
-  for (auto* family : {&weight_bytes_, &arena_bytes_, &file_bytes_}) family->Remove(&family->Add(labels));
+  for (auto* family : {&weight_bytes_, &arena_bytes_, &scratch_bytes_, &file_bytes_})
+    family->Remove(&family->Add(labels));
 }
 
 ModelMetrics& ServerMetrics::ForModel(absl::string_view name) {

@@ -55,6 +55,7 @@ struct BuildInfo {
 struct ModelMemory {
   uint64_t weight_bytes = 0;
   uint64_t arena_bytes_per_image = 0;
+  uint64_t scratch_bytes = 0;  // of a session, all its threads
   uint64_t file_bytes = 0;
 };
 
@@ -137,6 +138,7 @@ class ServerMetrics : public prometheus::Collectable {
   prometheus::Family<prometheus::Gauge>& queue_bytes_;
   prometheus::Family<prometheus::Gauge>& weight_bytes_;
   prometheus::Family<prometheus::Gauge>& arena_bytes_;
+  prometheus::Family<prometheus::Gauge>& scratch_bytes_;
   prometheus::Family<prometheus::Gauge>& file_bytes_;
   prometheus::Family<prometheus::Counter>& stage_bytes_;
   prometheus::Family<prometheus::Counter>& stage_elements_;

@@ -7,16 +7,20 @@
 
 #include "engine/base/status_macros.h"
 #include "engine/format/model_file.h"
+#include "engine/runtime/mapped_buffer.h"
 
 namespace bitstage::server {
 namespace {
 
 absl::Status WarmUp(ServedModel& model) {
   std::unique_ptr<SessionSlot> slot = model.Borrow();
-  std::vector<Tensor> zeros;
+  std::vector<MappedBuffer> zeros;  // only read, and so one page of the system's
   std::vector<TensorView> views;
-  for (const TensorSpec& input : model.interface().inputs) zeros.emplace_back(input.type, input.shape.WithOuter(1));
-  for (const Tensor& tensor : zeros) views.push_back(tensor.View());
+  for (const TensorSpec& input : model.interface().inputs) {
+    TensorView view{input.type, input.shape.WithOuter(1), nullptr};
+    view.data = zeros.emplace_back(view.bytes()).data();
+    views.push_back(view);
+  }
   BITSTAGE_RETURN_IF_ERROR(slot->session.Run(1, views, Cancellation::None()));
   model.GiveBack(std::move(slot));
   return absl::OkStatus();
@@ -60,9 +64,11 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& 
     .preprocessing = shared->preprocessing, .labels = shared->labels, .max_batch = options.max_batch
   };
   const MemoryUse& use = executable->memory();
-  const ModelMemory memory{.weight_bytes = use.weight_bytes,
-                           .arena_bytes_per_image = use.arena_bytes_per_image,
-                           .file_bytes = error ? 0 : file_bytes};
+  const ModelMemory memory{
+      .weight_bytes = use.weight_bytes,
+      .arena_bytes_per_image = use.arena_bytes_per_image,
+      .scratch_bytes = use.scratch_bytes * static_cast<size_t>(options.pool ? options.pool->threads() : 1),
+      .file_bytes = error ? 0 : file_bytes};
   auto served = std::make_shared<ServedModel>(std::move(interface), memory, std::move(executable), options.pool);
   BITSTAGE_RETURN_IF_ERROR(WarmUp(*served));
   shared.reset();

@@ -36,8 +36,9 @@ TEST_F(MetricsTest, MeasuresThePhasesOfAModelsRequests) {
 }
 
 TEST_F(MetricsTest, ModelMemoryComesAndGoesWithTheModel) {
-  metrics_.AddModel("net", 2, {.weight_bytes = 10, .arena_bytes_per_image = 20, .file_bytes = 30});
+  metrics_.AddModel("net", 2, {.weight_bytes = 10, .arena_bytes_per_image = 20, .scratch_bytes = 25, .file_bytes = 30});
   EXPECT_THAT(Text(), HasSubstr("bitstage_model_weight_bytes{model=\"net\",version=\"2\"} 10"));
+  EXPECT_THAT(Text(), HasSubstr("bitstage_model_scratch_bytes{model=\"net\",version=\"2\"} 25"));
   EXPECT_THAT(Text(), HasSubstr("bitstage_model_file_bytes{model=\"net\",version=\"2\"} 30"));
   metrics_.RemoveModel("net", 2);
   EXPECT_THAT(Text(), Not(HasSubstr("bitstage_model_weight_bytes{model=\"net\"")));
