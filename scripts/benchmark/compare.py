@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEFAULT_RECIPE = ("syq:ternary:layer", "dqa:4")
+DEFAULT_RECIPE = ("syq:ternary:layer", "uniform:4/6")
 # How OpenVINO and oneDNN are held to a tier of ours. (ONNX Runtime's kernels take no notice.)
 HELD = {"avx512_vnni": "AVX512_CORE_VNNI", "avx2": "AVX2"}
 
@@ -79,7 +79,7 @@ class Bench:
 
     def random_weights(self, net, recipe):
         weights, activations = recipe
-        return self.quantized(f"{self.network(net)}.onnx", f"{net}.{weights}.{activations}".replace(":", "-"),
+        return self.quantized(f"{self.network(net)}.onnx", f"{net}.{weights}.{activations}".replace(":", "-").replace("/", "-"),
                               ["--calibration", "random", "--images", "4", "--weights", weights, "--activations",
                                activations])
 
@@ -92,7 +92,8 @@ class Bench:
 
     def row(self, key, measures):
         """Rounds of every measure in turn, {name: [value of each round]}; from the file where there is one."""
-        path = f"{self.work}/results/{key}{'.quick' if self.quick else ''}.json".replace(":", "-")
+        file_name = f"{key}{'.quick' if self.quick else ''}.json".replace(":", "-").replace("/", "-")
+        path = f"{self.work}/results/{file_name}"
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
                 return json.load(file)
@@ -151,7 +152,7 @@ PEER_CELLS = ("bitstage, ms", "MAC/cycle", "OpenVINO int8, ms", "ratio", "ONNX R
 
 
 def networks(bench):
-    print_head("Random weights, one thread: ternary weights, 4-bit DQA activations, first and last layer 8 bits",
+    print_head("Random weights, one thread: ternary weights, 4-bit activations on a 6-bit scale, first and last layer 8 bits",
                "network", "batch", "tier", *PEER_CELLS)
     nets = ["resnet18", "resnet50", "mobilenetv2", "squeezenet11", "resnet20"]
     for tier in bench.tiers:
@@ -169,7 +170,7 @@ def networks(bench):
 def recipes(bench):
     print_head("ResNet-18, batch 1, one thread, other recipes", "weights", "activations", "tier", *PEER_CELLS)
     for tier in bench.tiers:
-        for recipe in (("syq:ternary:row", "dqa:4"), ("syq:ternary:pixel", "dqa:4"), ("uniform:4", "uniform:4"),
+        for recipe in (("syq:ternary:layer", "dqa:4"), ("syq:ternary:row", "dqa:4"), ("syq:ternary:pixel", "dqa:4"), ("uniform:4", "uniform:4"),
                        ("uniform:8", "uniform:8")):
             model = bench.random_weights("resnet18", recipe)
             rounds = bench.beside_peers(f"recipes.{tier}.{'.'.join(recipe)}", model,

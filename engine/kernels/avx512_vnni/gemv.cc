@@ -9,15 +9,16 @@
 namespace bitstage::kernels::avx512_vnni {
 namespace {
 
-// acc + the products of four u8 fields and four s8 codes a lane. g++ 12 spills accumulators that go through the
-// intrinsic.
+// acc + the products of four u8 fields and four s8 codes a lane. g++ 12 spills
+// accumulators that go through the intrinsic.
 __attribute__((always_inline)) inline __m512i DotProduct(__m512i acc, __m512i fields, __m512i codes) {
   __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(fields), "v"(codes));
   return acc;
 }
 
-// How far ahead weights are fetched: hides the L3 cache behind 2-bit fields, where it is worth a tenth.
-constexpr int64_t kPrefetchBytes = 1024;
+// How far ahead weights are fetched: hides the L3 cache behind 2-bit fields,
+// where it is worth an eighth.
+constexpr int64_t kPrefetchBytes = 2048;
 
 template <int kCount, typename Body>
 __attribute__((always_inline)) inline void Unrolled(Body body) {
@@ -25,8 +26,9 @@ __attribute__((always_inline)) inline void Unrolled(Body body) {
   (std::make_integer_sequence<int, kCount>());
 }
 
-// The fields are masked out where they stand, which multiplies them by a power of two: the accumulator of each is
-// shifted back once at the end. (As unsigned bytes: they are vpdpbusd's first operand, the codes its signed one.)
+// The fields are masked out where they stand, which multiplies them by a power
+// of two: the accumulator of each is shifted back once at the end. (As unsigned
+// bytes: they are vpdpbusd's first operand, the codes its signed one.)
 template <int kBits, int kBlocks>
 void MicroKernel(const GemvTile& tile) {
   constexpr int kFields = 8 / kBits;
@@ -78,7 +80,8 @@ int32_t Prepare(const uint8_t* codes, int64_t count, uint8_t* prepared) {
   return static_cast<int32_t>(total);
 }
 
-// A tile has at most 16 accumulators: 4 registers of outputs at 2 bits, 8 at more.
+// A tile has at most 16 accumulators: 4 registers of outputs at 2 bits, 8 at
+// more.
 template <int kBits, int... kBlocks>
 constexpr GemvTier::Width WidthOf(double macs_per_cycle, std::integer_sequence<int, kBlocks...>) {
   return {kBits, sizeof...(kBlocks), macs_per_cycle, {MicroKernel<kBits, kBlocks + 1>...}};
