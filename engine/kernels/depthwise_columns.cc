@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kRows = 4;               // that one dword holds
 constexpr int64_t kOverread = 64;          // as params.h allows
-constexpr int64_t kStripBytes = 24 << 10;  // columns that lie ready in the L1 cache
+constexpr int64_t kStripBytes = 12 << 10;  // columns that lie ready in the L1 cache, beside the rows they come from
 
 struct Layout {
   Layout(const ColumnTier& tier, const ConvShape& shape)
@@ -21,9 +21,17 @@ struct Layout {
         row_weights(shape.kernel_width * column_bytes) {
     const int64_t reach = (shape.kernel_width - 1) * shape.dilation_width;
     const int64_t fit = (kStripBytes / column_bytes - reach - 1) / shape.stride_width + 1;
-    strip = std::clamp<int64_t>(fit, 4, std::max<int64_t>(4, shape.out_width));
+    strip = std::max<int64_t>(1, fit / tier.outputs) * tier.outputs;
     strip_columns = (strip - 1) * shape.stride_width + reach + 1;
+    const auto runs = [&](int64_t parts) { return DivideRoundUp(DivideRoundUp(shape.out_width, parts), tier.outputs); };
+    const int64_t rest = shape.in_channels - (blocks - 1) * tier.block;
+    while (last_parts < kMaxColumnParts && rest * last_parts * 2 <= tier.block &&
+           runs(last_parts * 2) < runs(last_parts)) {
+      last_parts *= 2;
+    }
   }
+
+  [[nodiscard]] int64_t parts(int64_t block) const { return block == blocks - 1 ? last_parts : 1; }
 
   int64_t pair;  // output rows computed together
   int64_t groups;
@@ -32,6 +40,7 @@ struct Layout {
   int64_t row_weights;  // bytes of weights of one block and one output row
   int64_t strip;        // outputs of a row whose columns are interleaved at a time
   int64_t strip_columns;
+  int64_t last_parts = 1;  // of the last block
 };
 
 class Runner {
@@ -40,65 +49,139 @@ class Runner {
       : tier_(tier), shape_(shape), call_(call), layout_(tier, shape) {
     const int64_t lanes = layout_.blocks * tier.block;
     transform_ = PadTransform(call.transform, shape.out_channels, DivideRoundUp(lanes, kOverread) * kOverread, scratch);
+    repeated_ = scratch.Take<Repeated>(1);
     in_order_ = scratch.Take<int32_t>(lanes);
     acc_init_ = scratch.Take<int32_t>(lanes);
-    shift_ = scratch.Take<int32_t>(lanes);
-    rows_ = scratch.Take<const uint8_t*>(layout_.groups * kRows);
+    mult_ = scratch.Take<float>(lanes);
+    add_ = scratch.Take<float>(lanes);
+    rows_ = scratch.Take<const uint8_t*>(layout_.groups * kRows * kMaxColumnParts);
     row_pixel_bytes_ = scratch.Take<int64_t>(layout_.groups * kRows);
     padding_ = scratch.Take<uint8_t>(tier.block);
-    // Computed in whole steps: a few columns past the last are read.
-    columns_ = scratch.Take<uint8_t>((layout_.strip_columns + 4 * shape.stride_width) * layout_.column_bytes);
+    // Computed in whole steps: some columns past the last are read.
+    columns_ = scratch.Take<uint8_t>(layout_.strip_columns * layout_.column_bytes);
   }
 
   void Run() {
     std::memset(padding_, call_.zero_point, static_cast<size_t>(tier_.block));
     const int64_t lanes = layout_.blocks * tier_.block;
     std::fill(std::copy_n(call_.acc_init, shape_.out_channels, in_order_), in_order_ + lanes, 0);
-    for (int64_t c = 0; c < lanes; c += tier_.block) {
+    last_transform_ = From(transform_, (layout_.blocks - 1) * tier_.block);
+    if (layout_.last_parts > 1) RepeatLast();
+    for (int64_t block = 0; block < layout_.blocks; ++block) {
+      const int64_t c = block * tier_.block;
+      const PaddedTransform transform = TransformOf(block);
       tier_.order(in_order_ + c, acc_init_ + c);
-      if (transform_.shift != nullptr) tier_.order(transform_.shift + c, shift_ + c);
+      tier_.order(transform.mult, mult_ + c);
+      tier_.order(transform.add, add_ + c);
     }
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.pair) {
       const int64_t rows = std::min(layout_.pair, call_.row_end - y);
-      for (int64_t block = 0; block < layout_.blocks; ++block) {
-        for (int64_t x = 0; x < shape_.out_width; x += layout_.strip) {
-          const int64_t count = std::min(layout_.strip, shape_.out_width - x);
-          CopyColumns(y, x, count, block);
-          for (int64_t row = 0; row < rows; ++row) RunRow(y, row, x, count, block);
-        }
-      }
+      for (int64_t block = 0; block < layout_.blocks; ++block) RunBlock(y, rows, block);
     }
   }
 
  private:
-  // The columns under `count` outputs from output (y, x) on.
-  void CopyColumns(int64_t y, int64_t x, int64_t count, int64_t block) {
+  // The channels of the last block, once a part. kMaxBlock bounds ColumnTier::block.
+  static constexpr int64_t kMaxBlock = 64;
+  struct Repeated {
+    float mult[kMaxBlock], add[kMaxBlock], residual_mult[kMaxBlock], low[kMaxBlock], high[kMaxBlock];
+    uint8_t low_codes[kMaxBlock], high_codes[kMaxBlock];
+    uint64_t doublings[kMaxShift];
+  };
+
+  void RepeatLast() {
+    const int64_t channels = tier_.block / layout_.last_parts;
+    const auto repeat = [&](auto*& from, auto* to) {
+      if (from == nullptr) return;
+      for (int64_t c = 0; c < tier_.block; ++c) to[c] = from[c % channels];
+      from = to;
+    };
+    PaddedTransform& last = last_transform_;
+    repeat(last.mult, repeated_->mult);
+    repeat(last.add, repeated_->add);
+    repeat(last.residual_mult, repeated_->residual_mult);
+    repeat(last.low, repeated_->low);
+    repeat(last.high, repeated_->high);
+    repeat(last.low_codes, repeated_->low_codes);
+    repeat(last.high_codes, repeated_->high_codes);
+    for (int k = 0; k < last.doubling_count; ++k) {
+      repeated_->doublings[k] = last.doublings[k];
+      for (int64_t c = channels; c < tier_.block; c *= 2) repeated_->doublings[k] |= repeated_->doublings[k] << c;
+    }
+    last.doublings = repeated_->doublings;
+    int32_t* init = in_order_ + (layout_.blocks - 1) * tier_.block;
+    for (int64_t c = channels; c < tier_.block; ++c) init[c] = init[c % channels];
+  }
+
+  [[nodiscard]] PaddedTransform TransformOf(int64_t block) const {
+    return block == layout_.blocks - 1 ? last_transform_ : From(transform_, block * tier_.block);
+  }
+
+  void RunBlock(int64_t y, int64_t rows, int64_t block) {
+    const int64_t parts = layout_.parts(block);
+    const int64_t width = DivideRoundUp(shape_.out_width, parts);
+    // The last parts end with the row, and may repeat some outputs.
+    for (int64_t part = 0; part < parts; ++part) {
+      part_pixels_[part] = std::min(part * width, shape_.out_width - width);
+    }
+    for (int64_t x = 0; x < width; x += layout_.strip) {
+      const int64_t count = std::min(layout_.strip, width - x);
+      CopyColumns(y, x, count, block, parts);
+      for (int64_t row = 0; row < rows; ++row) RunRow(y, row, x, count, block, parts);
+    }
+  }
+
+  // The columns under `count` outputs of every part, from output (y, x) on.
+  void CopyColumns(int64_t y, int64_t x, int64_t count, int64_t block, int64_t parts) {
     const int64_t columns = (count - 1) * shape_.stride_width + (shape_.kernel_width - 1) * shape_.dilation_width + 1;
-    const int64_t in_x = x * shape_.stride_width - shape_.pad_left;
-    const int64_t first = std::clamp<int64_t>(-in_x, 0, columns);
-    const int64_t last = std::clamp<int64_t>(shape_.in_width - in_x, first, columns);
-    CopyPadding(0, first);
-    CopyPadding(last, columns - last);
-    if (first == last) return;
+    int64_t in_x[kMaxColumnParts];
+    // The columns that lie inside the image in every part.
+    int64_t first = 0;
+    int64_t last = columns;
+    for (int64_t part = 0; part < parts; ++part) {
+      in_x[part] = (part_pixels_[part] + x) * shape_.stride_width - shape_.pad_left;
+      first = std::max(first, -in_x[part]);
+      last = std::min(last, shape_.in_width - in_x[part]);
+    }
+    first = std::min(first, columns);
+    last = std::max(last, first);
+    CopyEdge(y, in_x, 0, first, block, parts);
+    if (first < last) CopyRun(y, in_x, first, last - first, block, parts);
+    CopyEdge(y, in_x, last, columns - last, block, parts);
+  }
+
+  // Columns that lie outside the image, in some part at least.
+  void CopyEdge(int64_t y, const int64_t* in_x, int64_t column, int64_t count, int64_t block, int64_t parts) {
+    if (parts == 1) {
+      std::memset(columns_ + column * layout_.column_bytes, call_.zero_point,
+                  static_cast<size_t>(count * layout_.column_bytes));
+      return;
+    }
+    for (int64_t i = 0; i < count; ++i) CopyRun(y, in_x, column + i, 1, block, parts);
+  }
+
+  // `count` columns from `column` on, each part's inside the image, or all outside.
+  void CopyRun(int64_t y, const int64_t* in_x, int64_t column, int64_t count, int64_t block, int64_t parts) {
     const int64_t reached = shape_.kernel_height + (layout_.pair - 1) * shape_.stride_height;
-    for (int64_t row = 0; row < layout_.groups * kRows; ++row) {
+    const int64_t rows = layout_.groups * kRows;
+    for (int64_t row = 0; row < rows; ++row) {
       // Rows past those of all kernels meet weights of 0.
       const int64_t of = std::min(row, reached - 1);
       const int64_t in_y = y * shape_.stride_height - shape_.pad_top + of * shape_.dilation_height;
-      const bool inside = in_y >= 0 && in_y < shape_.in_height;
-      const int64_t pixel = in_y * shape_.in_width + in_x + first;
-      rows_[row] = inside ? call_.input + pixel * call_.input_pixel_stride + block * tier_.block : padding_;
-      row_pixel_bytes_[row] = inside ? call_.input_pixel_stride : 0;
+      const bool row_inside = in_y >= 0 && in_y < shape_.in_height;
+      row_pixel_bytes_[row] = row_inside ? call_.input_pixel_stride : 0;
+      for (int64_t part = 0; part < parts; ++part) {
+        const int64_t at = in_x[part] + column;
+        const bool inside = row_inside && at >= 0 && at < shape_.in_width;
+        const int64_t pixel = in_y * shape_.in_width + at;
+        rows_[part * rows + row] =
+            inside ? call_.input + pixel * call_.input_pixel_stride + block * tier_.block : padding_;
+      }
     }
-    tier_.copy({rows_, row_pixel_bytes_, layout_.groups, last - first, columns_ + first * layout_.column_bytes});
+    tier_.copy({rows_, row_pixel_bytes_, layout_.groups, parts, count, columns_ + column * layout_.column_bytes});
   }
 
-  void CopyPadding(int64_t column, int64_t count) const {
-    std::memset(columns_ + column * layout_.column_bytes, call_.zero_point,
-                static_cast<size_t>(count * layout_.column_bytes));
-  }
-
-  void RunRow(int64_t y, int64_t row, int64_t x, int64_t count, int64_t block) const {
+  void RunRow(int64_t y, int64_t row, int64_t x, int64_t count, int64_t block, int64_t parts) const {
     const int64_t pixel = (y + row) * shape_.out_width + x;
     const int64_t channel = block * tier_.block;
     ColumnRow call;
@@ -111,8 +194,11 @@ class Runner {
     call.weights =
         reinterpret_cast<const int8_t*>(call_.packed_weights) + (block * layout_.pair + row) * layout_.row_weights;
     call.acc_init = acc_init_ + channel;
-    call.transform = From(transform_, channel);
-    call.transform.shift = transform_.shift == nullptr ? nullptr : shift_ + channel;
+    call.mult = mult_ + channel;
+    call.add = add_ + channel;
+    call.transform = TransformOf(block);
+    call.parts = parts;
+    call.part_pixels = part_pixels_;
     call.count = count;
     call.channels = std::min(tier_.block, shape_.out_channels - channel);
     call.residual =
@@ -129,11 +215,15 @@ class Runner {
   const ConvCall& call_;
   const Layout layout_;
   PaddedTransform transform_;
-  int32_t *in_order_, *acc_init_, *shift_;
+  PaddedTransform last_transform_ = {};  // of the last block
+  Repeated* repeated_;
+  int32_t *in_order_, *acc_init_;
+  float *mult_, *add_;
   const uint8_t** rows_;
   int64_t* row_pixel_bytes_;
   uint8_t* padding_;
   uint8_t* columns_;
+  int64_t part_pixels_[kMaxColumnParts] = {};
 };
 
 }  // namespace
@@ -143,7 +233,8 @@ bool ColumnSupports(const ConvShape& shape) { return shape.IsDepthwise(); }
 double ColumnCycles(const ColumnTier& tier, const ConvShape& shape) {
   const Layout layout(tier, shape);
   const auto dots = static_cast<double>(shape.kernel_width * layout.groups);
-  return static_cast<double>(shape.out_height * shape.out_width * layout.blocks) *
+  const double blocks = static_cast<double>(layout.blocks - 1) + 1.0 / static_cast<double>(layout.last_parts);
+  return static_cast<double>(shape.out_height * shape.out_width) * blocks *
          (dots * tier.dot_cycles + tier.output_cycles);
 }
 
@@ -157,14 +248,18 @@ void ColumnPack(const ColumnTier& tier, const ConvShape& shape, const int8_t* we
   std::memset(packed, 0, ColumnPackedBytes(tier, shape));
   auto* bytes = reinterpret_cast<int8_t*>(packed);
   for (int64_t c = 0; c < shape.in_channels; ++c) {
-    const int64_t dword = tier.position(c % tier.block);
+    const int64_t block = c / tier.block;
+    const int64_t part_channels = tier.block / layout.parts(block);
     for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
       for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
         const int8_t weight = *weights++;
         for (int64_t row = 0; row < layout.pair; ++row) {
           const int64_t at = ky + row * shape.stride_height;
-          bytes[(c / tier.block * layout.pair + row) * layout.row_weights + kx * layout.column_bytes +
-                at / kRows * kRows * tier.block + dword * kRows + at % kRows] = weight;
+          int8_t* group = bytes + (block * layout.pair + row) * layout.row_weights + kx * layout.column_bytes +
+                          at / kRows * kRows * tier.block;
+          for (int64_t lane = c % tier.block; lane < tier.block; lane += part_channels) {
+            group[tier.position(lane) * kRows + at % kRows] = weight;
+          }
         }
       }
     }

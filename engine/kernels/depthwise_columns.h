@@ -4,7 +4,9 @@
 // column is interleaved once and used by every output that reaches it.
 //
 // A column is `groups` groups of four rows, a group `registers` registers for `block` channels; which channel lies in
-// which dword is the tier's affair (Position). Weights are packed
+// which dword is the tier's affair (Position). Where the last block has at most a half or a quarter of the channels, it
+// holds two or four parts of the row side by side: the block's registers are as full as those of the others. Weights
+// are packed
 //     [block of channels][output row of the pair][kernel column][group][register][dword][4]     int8
 // where the second output row has the same weights, moved down by the stride.
 #pragma once
@@ -17,16 +19,19 @@
 
 namespace bitstage::kernels {
 
-// Interleaves `count` neighbouring columns of one block of channels. Reads `block` bytes of every pixel.
+inline constexpr int kMaxColumnParts = 4;
+
+// Interleaves `count` neighbouring columns of one block of channels. Reads block / parts bytes of every pixel.
 struct ColumnCopy {
-  const uint8_t* const* rows;  // groups · 4 pointers to the first column
-  const int64_t* pixel_bytes;  // of each row, from one column to the next
+  const uint8_t* const* rows;  // [parts][groups · 4] pointers to the first column
+  const int64_t* pixel_bytes;  // of each of the groups · 4 rows, from one column to the next
   int64_t groups;
+  int64_t parts;  // 1, 2 or 4
   int64_t count;
   uint8_t* to;
 };
 
-// Some neighbouring outputs of one row and one block of channels.
+// Some neighbouring outputs of one row and one block of channels, in each part.
 struct ColumnRow {
   const uint8_t* columns;  // of the first output
   int64_t column_bytes;
@@ -36,7 +41,11 @@ struct ColumnRow {
   int64_t dilation;  // in columns
   const int8_t* weights;
   const int32_t* acc_init;    // `block`, in the order of dwords
-  PaddedTransform transform;  // from the block's first channel on; its shifts in the order of dwords
+  const float* mult;          // likewise
+  const float* add;           // likewise
+  PaddedTransform transform;  // from the block's first channel on, the channels repeated in every part
+  int64_t parts;
+  const int64_t* part_pixels;  // from the row's first pixel to each part's first output
   int64_t count;
   int64_t channels;  // to write
   const uint8_t* residual;
@@ -46,10 +55,11 @@ struct ColumnRow {
 };
 
 struct ColumnTier {
-  int64_t block;  // channels, a multiple of 16
+  int64_t block;    // channels, a multiple of 16
+  int64_t outputs;  // of a row, computed at a time
   // The dword, counted over all registers of a block, of a channel of the block.
   int64_t (*position)(int64_t channel);
-  void (*order)(const int32_t* channels, int32_t* dwords);  // of one block
+  void (*order)(const void* channels, void* dwords);  // of one block
   void (*copy)(const ColumnCopy& copy);
   void (*run)(const ColumnRow& row);
   double dot_cycles;     // of one dot product of `block` channels

@@ -22,6 +22,7 @@ PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels,
   auto* const shift = scratch.Take<int32_t>(lanes);
   auto* const low_codes = scratch.Take<uint8_t>(lanes);
   auto* const high_codes = scratch.Take<uint8_t>(lanes);
+  auto* const doublings = scratch.Take<uint64_t>(lanes / 64 * kMaxShift);
   if (mult == nullptr) return {};
   PaddedTransform padded = {.mult = transform.mult,
                             .add = transform.add,
@@ -31,9 +32,15 @@ PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels,
                             .low_codes = transform.low_codes,
                             .high_codes = transform.high_codes,
                             .shift = transform.shift == nullptr ? nullptr : shift,
+                            .doublings = transform.doublings,
+                            .doubling_count = transform.doubling_count,
                             .to_float = transform.to_float,
                             .within_int32 = transform.within_int32};
   if (transform.shift != nullptr) std::fill(std::copy_n(transform.shift, channels, shift), shift + lanes, 0);
+  if (transform.shift != nullptr && transform.doublings == nullptr) {
+    padded.doublings = doublings;
+    padded.doubling_count = FillDoublings(transform.shift, channels, doublings);
+  }
   if (transform.lanes >= lanes) return padded;
   const auto pad = [&](const float*& from, float* to) {
     if (from == nullptr) return;
@@ -68,7 +75,18 @@ PaddedTransform From(const PaddedTransform& transform, int64_t channel) {
   if (from.low_codes != nullptr) from.low_codes += channel;
   if (from.high_codes != nullptr) from.high_codes += channel;
   if (from.shift != nullptr) from.shift += channel;
+  if (from.doublings != nullptr) from.doublings += channel / 64 * kMaxShift;
   return from;
+}
+
+int FillDoublings(const uint8_t* shift, int64_t channels, uint64_t* doublings) {
+  std::fill_n(doublings, (channels + 63) / 64 * kMaxShift, uint64_t{0});
+  int largest = 0;
+  for (int64_t c = 0; c < channels; ++c) {
+    largest = std::max<int>(largest, shift[c]);
+    for (int k = 0; k < shift[c]; ++k) doublings[c / 64 * kMaxShift + k] |= uint64_t{1} << c % 64;
+  }
+  return largest;
 }
 
 }  // namespace bitstage::kernels

@@ -22,6 +22,8 @@ struct PaddedTransform {
   const uint8_t* low_codes;   // rint(min(low, high)) << shift
   const uint8_t* high_codes;  // rint(high) << shift
   const int32_t* shift;       // or null
+  const uint64_t* doublings;  // OutputTransform::doublings
+  int doubling_count;         // 0: no shifts
   bool to_float;
   bool within_int32;  // t may be rounded before it is clamped: clamping the codes does the rest
 };
@@ -30,7 +32,11 @@ struct PaddedTransform {
 // only, for any transform.
 PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels, int64_t lanes, Scratch& scratch);
 
-// `transform` from channel `channel` on.
+// `transform` from channel `channel` on; its doublings are right where that is a multiple of 64.
 PaddedTransform From(const PaddedTransform& transform, int64_t channel);
+
+// Fills OutputTransform::doublings for `channels` shifts, DivideRoundUp(channels, 64) · kMaxShift entries, and returns
+// the largest shift.
+int FillDoublings(const uint8_t* shift, int64_t channels, uint64_t* doublings);
 
 }  // namespace bitstage::kernels

@@ -32,6 +32,8 @@ struct ConvShape {
   [[nodiscard]] bool IsDepthwise() const { return groups == in_channels && groups == out_channels; }
 };
 
+inline constexpr int kMaxShift = 7;
+
 // From an exact accumulator to the output (docs/integer-arithmetic.md §3). Arrays have one entry an output channel.
 //   t = fma(float(acc), mult, add)
 //   t = fma(float(residual), residual_mult, t)          where residual_mult is not null
@@ -51,6 +53,10 @@ struct OutputTransform {
   const uint8_t* low_codes = nullptr;   // rint(min(low, high)) << shift, or null
   const uint8_t* high_codes = nullptr;  // rint(high) << shift, or null
   bool within_int32 = false;            // no t << shift leaves the range of int32, whatever the codes
+  // [lanes / 64][kMaxShift], or null where there are no shifts: bit c of entry k says that shift[c] > k, so that adding
+  // a byte to itself where its bit is set, for every k < doubling_count, shifts it.
+  const uint64_t* doublings = nullptr;
+  int doubling_count = 0;  // the largest shift
 };
 
 // Memory that will soon be read: a kernel that has the time brings it into the L2 cache while it computes. Weights that

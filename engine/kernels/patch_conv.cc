@@ -18,6 +18,8 @@ constexpr int64_t kSmallChunkBytes = 16 << 10;
 constexpr int64_t kChunkBytes = 192 << 10;
 constexpr int64_t kMinChunkPixels = 48;
 constexpr int64_t kMaxTilePixels = 16;
+// The share of wanted pixels from which on tiles that overlap in time win.
+constexpr double kMinPipelinedUse = 0.95;
 // Shares of useful work from which on padded rows beat copied patches.
 constexpr double kMinUse = 0.75;
 constexpr double kMinRowUse = 0.9;
@@ -135,6 +137,7 @@ class Runner {
   }
 
   void Run() {
+    pipelined_ = layout_.segments == 1 && call_.residual == nullptr && !transform_.to_float && transform_.within_int32;
     packed_shape_ = PackedShapeOf(tier_, shape_, layout_);
     packed_ = ViewPackedWeights(packed_shape_, call_.packed_weights);
     const int64_t lanes = layout_.blocks * tier_.lanes;
@@ -279,7 +282,12 @@ class Runner {
     tile.channels = std::min(blocks * tier_.lanes, shape_.out_channels - channel);
     tile.residual_pixel_stride = call_.residual_pixel_stride;
     tile.output_pixel_stride = call_.output_pixel_stride;
-    const int64_t element = call_.transform.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
+    if (pipelined_ && Use(count, tier_.runs[blocks - 1].pixels) >= kMinPipelinedUse) {
+      PlaceTile(first_pixel, channel, tile);
+      tile.patch = patch;
+      tile.pixels = count;
+      return tier_.runs[blocks - 1].run(tile);
+    }
     for (int64_t pixel = 0; pixel < count;) {
       int64_t pixels = std::min(kernel.pixels, count - pixel);
       const bool single = pixels == 1;
@@ -289,14 +297,19 @@ class Runner {
         pixels = kernel.pixels;
       }
       ahead_.Piece();
-      const int64_t at = first_pixel + pixel;
+      PlaceTile(first_pixel + pixel, channel, tile);
       tile.patch = patch + pixel * pixel_bytes;
       tile.pixels = pixels;
-      tile.residual = call_.residual == nullptr ? nullptr : call_.residual + at * call_.residual_pixel_stride + channel;
-      tile.output = static_cast<std::byte*>(call_.output) + (at * call_.output_pixel_stride + channel) * element;
       (single ? tier_.single[blocks - 1] : kernel.run)(tile);
       pixel += pixels;
     }
+  }
+
+  void PlaceTile(int64_t pixel, int64_t channel, PatchTile& tile) const {
+    const int64_t element = call_.transform.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
+    tile.residual =
+        call_.residual == nullptr ? nullptr : call_.residual + pixel * call_.residual_pixel_stride + channel;
+    tile.output = static_cast<std::byte*>(call_.output) + (pixel * call_.output_pixel_stride + channel) * element;
   }
 
   const PatchTier& tier_;
@@ -304,6 +317,7 @@ class Runner {
   const ConvCall& call_;
   const Layout layout_;
   PaddedTransform transform_;
+  bool pipelined_ = false;
   PackedShape packed_shape_ = {};
   PackedView packed_ = {};
   int64_t opened_block_ = -1;

@@ -31,8 +31,9 @@ struct PatchTile {
 
   // What follows is at the tile's first pixel and channel.
   PaddedTransform transform;
-  int64_t pixels;           // to write; a tile computes all of its own
+  int64_t pixels;           // to write; a tile computes all of its own, and those of PatchTier::runs as many as this
   int64_t channels;         // to write
+  bool half = false;        // the transform is at channel 32 of 64, all but its doublings
   const uint8_t* residual;  // or null
   int64_t residual_pixel_stride;
   void* output;
@@ -71,6 +72,9 @@ struct PatchTier {
   // By blocks − 1. Runs of pixels that are long, and rows whose width is a power of two.
   Tile wide[kPatchBlocks];
   Tile even[kPatchBlocks];
+  // For patches of one segment, to codes without residual that stay within int32: takes any number of pixels, `pixels`
+  // at a time.
+  Tile runs[kPatchBlocks];
   void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel
   void (*copy)(const PatchCopy& copy);
   void (*open)(const PatchWeights& weights);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/kernels/padded_transform.h"
+
 namespace bitstage {
 
 OutputScale OutputScaleOf(const Grid* grid, int64_t channel) {
@@ -23,12 +25,14 @@ kernels::OutputTransform TransformArrays::View() const {
           .lanes = static_cast<int64_t>(mult.size()),
           .low_codes = to_float ? nullptr : low_codes.data(),
           .high_codes = to_float ? nullptr : high_codes.data(),
-          .within_int32 = within_int32};
+          .within_int32 = within_int32,
+          .doublings = doublings.empty() ? nullptr : doublings.data(),
+          .doubling_count = doubling_count};
 }
 
 size_t TransformArrays::bytes() const {
   return (mult.size() + add.size() + residual_mult.size() + low.size() + high.size()) * sizeof(float) +
-         low_codes.size() + high_codes.size() + shift.size();
+         low_codes.size() + high_codes.size() + shift.size() + doublings.size() * sizeof(uint64_t);
 }
 
 TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::optional<Clamp>& clamp) {
@@ -59,6 +63,8 @@ TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::opt
     for (size_t i = 0; i < count; ++i) {
       arrays.shift[i] = static_cast<uint8_t>(grid->ShiftOf(static_cast<int64_t>(i)));
     }
+    arrays.doublings.resize(lanes / 64 * kernels::kMaxShift);
+    arrays.doubling_count = kernels::FillDoublings(arrays.shift.data(), channels, arrays.doublings.data());
   }
   if (arrays.to_float) return arrays;
   arrays.low_codes.resize(lanes);

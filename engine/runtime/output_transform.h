@@ -27,6 +27,8 @@ struct TransformArrays {
   std::vector<float> mult, add, residual_mult, low, high;
   std::vector<uint8_t> low_codes, high_codes;  // empty for floats
   std::vector<uint8_t> shift;                  // empty: no shifts
+  std::vector<uint64_t> doublings;             // likewise
+  int doubling_count = 0;
   bool to_float = false;
   bool within_int32 = false;
 

@@ -46,7 +46,8 @@ class BoundsTest : public ::testing::TestWithParam<Isa> {
                       .high = std::vector<float>(outputs, infinity),
                       .shift = {},
                       .low_codes = {},
-                      .high_codes = {}};
+                      .high_codes = {},
+                      .doublings = {}};
     conv.row_begin = 0;
     conv.row_end = shape.out_height;
     for (size_t i = 0; i < conv.input.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "engine/base/checked_math.h"
+#include "engine/kernels/padded_transform.h"
 #include "tests/kernels/guarded_buffer.h"
 
 namespace bitstage::kernels {
@@ -87,6 +88,11 @@ OutputTransform TransformArrays::PreparedView(bool to_float, double magnitude) {
   view.low_codes = to_float ? nullptr : low_codes.data();
   view.high_codes = to_float ? nullptr : high_codes.data();
   view.within_int32 = within_int32;
+  if (!shift.empty()) {
+    doublings.resize(lanes / 64 * kMaxShift);
+    view.doubling_count = FillDoublings(shift.data(), static_cast<int64_t>(channels), doublings.data());
+    view.doublings = doublings.data();
+  }
   return view;
 }
 

@@ -40,6 +40,7 @@ struct TransformArrays {
 
   // What PreparedView adds.
   std::vector<uint8_t> low_codes, high_codes;
+  std::vector<uint64_t> doublings;
 };
 
 // A convolution with all it reads. `output` is what a kernel writes to: bytes of kUntouched, to be compared whole.

@@ -6,25 +6,42 @@ namespace bitstage::kernels::avx512_vnni {
 namespace {
 
 constexpr int64_t kBlock = 64;
-constexpr int kOutputs = 4;  // computed at a time
+constexpr int kOutputs = 7;  // computed at a time: what divides the widths of common feature maps
 
 // Interleaving works within 128-bit lanes: register k gets channels 16·lane + 4k + 0…3. Packing to bytes undoes that.
 int64_t Position(int64_t channel) { return channel % 16 / 4 * 16 + channel / 16 * 4 + channel % 4; }
 
-void CopyColumns(const ColumnCopy& copy) {
+// 64 / kParts bytes of every part's pixel in one row.
+template <int kParts>
+BITSTAGE_INLINE __m512i LoadParts(const uint8_t* const (&part)[kMaxColumnParts], int64_t offset) {
+  if constexpr (kParts == 1) return _mm512_loadu_si512(part[0] + offset);
+  if constexpr (kParts == 2) {
+    const __m512i low = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(part[0] + offset)));
+    return _mm512_inserti64x4(low, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(part[1] + offset)), 1);
+  }
+  const auto load = [&](int k) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(part[k] + offset)); };
+  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(load(0)), load(1), 1);
+  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(load(2)), load(3), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+template <int kParts>
+BITSTAGE_INLINE void CopyParts(const ColumnCopy& copy) {
   for (int64_t group = 0; group < copy.groups; ++group) {
-    const uint8_t* const* rows = copy.rows + group * 4;
+    const uint8_t* at[4][kMaxColumnParts] = {};
+    Unrolled<4>([&](auto row) __attribute__((always_inline)) {
+      Unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
+        at[row][part] = copy.rows[(part * copy.groups + group) * 4 + row];
+      });
+    });
     const int64_t* bytes = copy.pixel_bytes + group * 4;
-    const uint8_t* row0 = rows[0];
-    const uint8_t* row1 = rows[1];
-    const uint8_t* row2 = rows[2];
-    const uint8_t* row3 = rows[3];
+    int64_t offset[4] = {};
     uint8_t* to = copy.to + group * 256;
     for (int64_t i = 0; i < copy.count; ++i, to += copy.groups * 256) {
-      const __m512i a = _mm512_loadu_si512(row0);
-      const __m512i b = _mm512_loadu_si512(row1);
-      const __m512i c = _mm512_loadu_si512(row2);
-      const __m512i d = _mm512_loadu_si512(row3);
+      const __m512i a = LoadParts<kParts>(at[0], offset[0]);
+      const __m512i b = LoadParts<kParts>(at[1], offset[1]);
+      const __m512i c = LoadParts<kParts>(at[2], offset[2]);
+      const __m512i d = LoadParts<kParts>(at[3], offset[3]);
       const __m512i ab_low = _mm512_unpacklo_epi8(a, b);
       const __m512i ab_high = _mm512_unpackhi_epi8(a, b);
       const __m512i cd_low = _mm512_unpacklo_epi8(c, d);
@@ -33,12 +50,15 @@ void CopyColumns(const ColumnCopy& copy) {
       _mm512_storeu_si512(to + 64, _mm512_unpackhi_epi16(ab_low, cd_low));
       _mm512_storeu_si512(to + 128, _mm512_unpacklo_epi16(ab_high, cd_high));
       _mm512_storeu_si512(to + 192, _mm512_unpackhi_epi16(ab_high, cd_high));
-      row0 += bytes[0];
-      row1 += bytes[1];
-      row2 += bytes[2];
-      row3 += bytes[3];
+      Unrolled<4>([&](auto row) __attribute__((always_inline)) { offset[row] += bytes[row]; });
     }
   }
+}
+
+void CopyColumns(const ColumnCopy& copy) {
+  if (copy.parts == 1) return CopyParts<1>(copy);
+  if (copy.parts == 2) return CopyParts<2>(copy);
+  CopyParts<4>(copy);
 }
 
 // The sums of register k of kOutputs outputs. kWidth, kStride: of the kernel, where each column is loaded once; 0 where
@@ -49,10 +69,10 @@ BITSTAGE_INLINE void Accumulate(const ColumnRow& row, const uint8_t* columns, in
   columns += k * 64;
   if constexpr (kWidth > 0) {
     __m512i w[kWidth];
-    Unrolled<kWidth>([&](auto kx) { w[kx] = _mm512_loadu_si512(weights + kx * 256); });
-    Unrolled<(kOutputs - 1) * kStride + kWidth>([&](auto column) {
+    Unrolled<kWidth>([&](auto kx) __attribute__((always_inline)) { w[kx] = _mm512_loadu_si512(weights + kx * 256); });
+    Unrolled<(kOutputs - 1) * kStride + kWidth>([&](auto column) __attribute__((always_inline)) {
       const __m512i codes = _mm512_loadu_si512(columns + column * 256);
-      Unrolled<kOutputs>([&](auto i) {
+      Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
         constexpr int kx = column - i * kStride;
         if constexpr (kx >= 0 && kx < kWidth) acc[i] = DotProduct(acc[i], codes, w[kx]);
       });
@@ -62,7 +82,7 @@ BITSTAGE_INLINE void Accumulate(const ColumnRow& row, const uint8_t* columns, in
       for (int64_t group = 0; group < row.groups; ++group, weights += 256) {
         const __m512i w = _mm512_loadu_si512(weights);
         const uint8_t* at = columns + kx * row.dilation * row.column_bytes + group * 256;
-        Unrolled<kOutputs>([&](auto i) {
+        Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
           acc[i] = DotProduct(acc[i], _mm512_loadu_si512(at + i * row.stride * row.column_bytes), w);
         });
       }
@@ -103,112 +123,180 @@ struct Ordered {
 
 BITSTAGE_INLINE __m512 Floats(const Ordered& array, int k) { return _mm512_castsi512_ps(array.part[k]); }
 
+// Output `output` of every part, to floats.
 BITSTAGE_INLINE void StoreFloats(const ColumnRow& row, int64_t output, const __m512 (&t)[4]) {
   __m512i ordered[4];
   const __m512i from[4] = {_mm512_castps_si512(t[0]), _mm512_castps_si512(t[1]), _mm512_castps_si512(t[2]),
                            _mm512_castps_si512(t[3])};
   Reorder(from, ordered);
-  float* at = static_cast<float*>(row.output) + output * row.output_pixel_stride;
-  Unrolled<4>([&](auto k) {
-    if (row.channels <= 16 * k) return;
+  const int64_t part_registers = 4 / row.parts;
+  Unrolled<4>([&](auto k) __attribute__((always_inline)) {
+    const int64_t c = k % part_registers * 16;
+    if (row.channels <= c) return;
+    const int64_t pixel = row.part_pixels[k / part_registers] + output;
     // The operands' order matters: where both are equal the result is t, the sign of a zero included.
     const __m512 clamped =
         _mm512_min_ps(_mm512_loadu_ps(row.transform.high + 16 * k),
                       _mm512_max_ps(_mm512_loadu_ps(row.transform.low + 16 * k), _mm512_castsi512_ps(ordered[k])));
-    _mm512_mask_storeu_ps(at + 16 * k, static_cast<__mmask16>(FirstBytes(row.channels - 16 * k)), clamped);
+    _mm512_mask_storeu_ps(static_cast<float*>(row.output) + pixel * row.output_pixel_stride + c,
+                          static_cast<__mmask16>(FirstBytes(row.channels - c)), clamped);
   });
+}
+
+// Codes of an output of every part, in the order of channels. `to`: where each part's go.
+template <int kParts>
+BITSTAGE_INLINE void StoreParts(uint8_t* const* to, int64_t offset, int64_t channels, __m512i codes) {
+  if constexpr (kParts == 1) {
+    if (channels == kBlock) return _mm512_storeu_si512(to[0] + offset, codes);
+    _mm512_mask_storeu_epi8(to[0] + offset, FirstBytes(channels), codes);
+  } else if constexpr (kParts == 2) {
+    const auto lanes = static_cast<__mmask32>(FirstBytes(channels));
+    _mm256_mask_storeu_epi8(to[0] + offset, lanes, _mm512_castsi512_si256(codes));
+    _mm256_mask_storeu_epi8(to[1] + offset, lanes, _mm512_extracti64x4_epi64(codes, 1));
+  } else {
+    const auto lanes = static_cast<__mmask16>(FirstBytes(channels));
+    _mm_mask_storeu_epi8(to[0] + offset, lanes, _mm512_castsi512_si128(codes));
+    _mm_mask_storeu_epi8(to[1] + offset, lanes, _mm512_extracti32x4_epi32(codes, 1));
+    _mm_mask_storeu_epi8(to[2] + offset, lanes, _mm512_extracti32x4_epi32(codes, 2));
+    _mm_mask_storeu_epi8(to[3] + offset, lanes, _mm512_extracti32x4_epi32(codes, 3));
+  }
+}
+
+// Symbols of some outputs, as bytes, to codes.
+template <int kCount>
+BITSTAGE_INLINE void ToCodes(const PaddedTransform& transform, __m512i (&bytes)[kCount]) {
+  for (int64_t k = 0; k < transform.doubling_count; ++k) {
+    const __mmask64 doubling = DoublingOf<1>(transform, k);
+    Unrolled<kCount>([&](auto i) __attribute__((always_inline)) { bytes[i] = Doubled(bytes[i], doubling); });
+  }
+  const __m512i low = _mm512_loadu_si512(transform.low_codes);
+  const __m512i high = _mm512_loadu_si512(transform.high_codes);
+  Unrolled<kCount>([&](auto i) __attribute__((always_inline)) { bytes[i] = Clamp(bytes[i], low, high); });
+}
+
+// The residual's codes of one output of every part.
+BITSTAGE_INLINE __m512i LoadResidual(const ColumnRow& row, int64_t output) {
+  const uint8_t* part[kMaxColumnParts] = {};
+  for (int64_t k = 0; k < row.parts; ++k) {
+    part[k] = row.residual + (row.part_pixels[k] + output) * row.residual_pixel_stride;
+  }
+  if (row.parts == 1) return LoadParts<1>(part, 0);
+  return row.parts == 2 ? LoadParts<2>(part, 0) : LoadParts<4>(part, 0);
 }
 
 // Everything that is not plain codes: residuals, floats, and what may leave the range of int32.
 BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512i (&acc)[4]) {
   const PaddedTransform& transform = row.transform;
   __m512 t[4];
-  const Ordered mult(transform.mult);
-  const Ordered add(transform.add);
-  Unrolled<4>([&](auto k) { t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), Floats(mult, k), Floats(add, k)); });
+  Unrolled<4>([&](auto k) __attribute__((always_inline)) {
+    t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[k]), _mm512_loadu_ps(row.mult + 16 * k),
+                           _mm512_loadu_ps(row.add + 16 * k));
+  });
   if (row.residual != nullptr) {
-    const __m512i codes = _mm512_loadu_si512(row.residual + output * row.residual_pixel_stride);
+    const __m512i codes = LoadResidual(row, output);
     const Ordered residual_mult(transform.residual_mult);
-    Unrolled<4>(
-        [&](auto k) { t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(Dwords(codes, k)), Floats(residual_mult, k), t[k]); });
+    Unrolled<4>([&](auto k) __attribute__((always_inline)) {
+      t[k] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(Dwords(codes, k)), Floats(residual_mult, k), t[k]);
+    });
   }
   if (transform.to_float) return StoreFloats(row, output, t);
   __m512i symbols[4];
   const Ordered high(transform.high);
-  Unrolled<4>([&](auto k) { symbols[k] = SymbolsOf(t[k], Floats(high, k)); });
-  if (transform.shift != nullptr) {
-    Unrolled<4>([&](auto k) { symbols[k] = Shifted(symbols[k], _mm512_loadu_si512(transform.shift + 16 * k)); });
+  Unrolled<4>([&](auto k) __attribute__((always_inline)) { symbols[k] = SymbolsOf(t[k], Floats(high, k)); });
+  __m512i codes[1] = {PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3])};
+  ToCodes<1>(transform, codes);
+  uint8_t* to[kMaxColumnParts] = {};
+  for (int64_t k = 0; k < row.parts; ++k) {
+    to[k] = static_cast<uint8_t*>(row.output) + (row.part_pixels[k] + output) * row.output_pixel_stride;
   }
-  const __m512i codes = _mm512_max_epu8(_mm512_loadu_si512(transform.low_codes),
-                                        PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]));
-  _mm512_mask_storeu_epi8(static_cast<uint8_t*>(row.output) + output * row.output_pixel_stride,
-                          FirstBytes(row.channels), codes);
+  if (row.parts == 1) return StoreParts<1>(to, 0, row.channels, codes[0]);
+  row.parts == 2 ? StoreParts<2>(to, 0, row.channels, codes[0]) : StoreParts<4>(to, 0, row.channels, codes[0]);
 }
 
-template <int kWidth, int kStride, bool kPlain, bool kShift>
+// The symbols of register k of kOutputs outputs.
+template <int kWidth, int kStride>
+BITSTAGE_INLINE void Symbols(const ColumnRow& row, const uint8_t* columns, int k, __m512i (&symbols)[kOutputs]) {
+  const __m512i init = _mm512_loadu_si512(row.acc_init + 16 * k);
+  Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) { symbols[i] = init; });
+  Accumulate<kWidth, kStride>(row, columns, k, symbols);
+  const __m512 mult = _mm512_loadu_ps(row.mult + 16 * k);
+  const __m512 add = _mm512_loadu_ps(row.add + 16 * k);
+  Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
+    symbols[i] = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(symbols[i]), mult, add));
+  });
+}
+
+template <int kWidth, int kStride, int kParts>
 __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
-  const PaddedTransform& transform = row.transform;
-  const __mmask64 lanes = FirstBytes(row.channels);
-  const Ordered mult(transform.mult);
-  const Ordered add(transform.add);
-  for (int64_t output = 0; output < row.count; output += kOutputs) {
-    const uint8_t* columns = row.columns + output * row.stride * row.column_bytes;
-    __m512i symbols[4][kOutputs];
-    Unrolled<4>([&](auto k) {
-      __m512i acc[kOutputs];
-      Unrolled<kOutputs>([&](auto i) { acc[i] = _mm512_loadu_si512(row.acc_init + 16 * k); });
-      Accumulate<kWidth, kStride>(row, columns, k, acc);
-      Unrolled<kOutputs>([&](auto i) {
-        if constexpr (kPlain) {
-          symbols[k][i] =
-              _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i]), Floats(mult, k), Floats(add, k)));
-          if constexpr (kShift)
-            symbols[k][i] = _mm512_sllv_epi32(symbols[k][i], _mm512_loadu_si512(transform.shift + 16 * k));
-        } else {
-          symbols[k][i] = acc[i];
-        }
+  uint8_t* to[kParts];
+  Unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
+    to[part] = static_cast<uint8_t*>(row.output) + row.part_pixels[part] * row.output_pixel_stride;
+  });
+  const int64_t columns_step = kOutputs * row.stride * row.column_bytes;
+  const uint8_t* columns = row.columns;
+  for (int64_t left = row.count; left > 0; left -= kOutputs, columns += columns_step) {
+    // Words of two registers at a time: all four would leave none for the sums.
+    __m512i words[2][kOutputs];
+    Unrolled<2>([&](auto half) __attribute__((always_inline)) {
+      __m512i first[kOutputs], second[kOutputs];
+      Symbols<kWidth, kStride>(row, columns, 2 * half, first);
+      Symbols<kWidth, kStride>(row, columns, 2 * half + 1, second);
+      Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
+        words[half][i] = _mm512_packs_epi32(first[i], second[i]);
       });
     });
-    auto* to = static_cast<uint8_t*>(row.output) + output * row.output_pixel_stride;
-    Unrolled<kOutputs>([&](auto i) {
-      if (output + i >= row.count) return;
-      if constexpr (kPlain) {
-        const __m512i packed = PackInterleaved(symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]);
-        const __m512i codes =
-            Clamp(packed, _mm512_loadu_si512(transform.low_codes), _mm512_loadu_si512(transform.high_codes));
-        if (row.channels == kBlock) {
-          _mm512_storeu_si512(to + i * row.output_pixel_stride, codes);
-        } else {
-          _mm512_mask_storeu_epi8(to + i * row.output_pixel_stride, lanes, codes);
-        }
-      } else {
-        StoreAny(row, output + i, {symbols[0][i], symbols[1][i], symbols[2][i], symbols[3][i]});
-      }
+    __m512i codes[kOutputs];
+    Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
+      codes[i] = _mm512_packus_epi16(words[0][i], words[1][i]);
     });
+    ToCodes<kOutputs>(row.transform, codes);
+    int64_t offset = 0;
+    Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
+      if (i < left) StoreParts<kParts>(to, offset, row.channels, codes[i]);
+      offset += row.output_pixel_stride;
+    });
+    Unrolled<kParts>([&](auto part) __attribute__((always_inline)) { to[part] += offset; });
   }
 }
 
-template <bool kShift>
-void RunPlain(const ColumnRow& row) {
-  const bool three = row.kernel_width == 3 && row.groups == 1 && row.dilation == 1;
-  if (three && row.stride == 1) return MicroKernel<3, 1, true, kShift>(row);
-  if (three && row.stride == 2) return MicroKernel<3, 2, true, kShift>(row);
-  MicroKernel<0, 0, true, kShift>(row);
+template <int kWidth, int kStride>
+void RunParts(const ColumnRow& row) {
+  if (row.parts == 1) return MicroKernel<kWidth, kStride, 1>(row);
+  row.parts == 2 ? MicroKernel<kWidth, kStride, 2>(row) : MicroKernel<kWidth, kStride, 4>(row);
+}
+
+__attribute__((flatten)) void AnyKernel(const ColumnRow& row) {
+  for (int64_t output = 0; output < row.count; output += kOutputs) {
+    const uint8_t* columns = row.columns + output * row.stride * row.column_bytes;
+    __m512i acc[4][kOutputs];
+    Unrolled<4>([&](auto k) __attribute__((always_inline)) {
+      const __m512i init = _mm512_loadu_si512(row.acc_init + 16 * k);
+      Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) { acc[k][i] = init; });
+      Accumulate<0, 0>(row, columns, k, acc[k]);
+    });
+    Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
+      if (output + i < row.count) StoreAny(row, output + i, {acc[0][i], acc[1][i], acc[2][i], acc[3][i]});
+    });
+  }
 }
 
 void RunRow(const ColumnRow& row) {
   const PaddedTransform& transform = row.transform;
-  const bool plain = row.residual == nullptr && !transform.to_float && transform.within_int32;
-  if (!plain) return MicroKernel<0, 0, false, false>(row);
-  transform.shift == nullptr ? RunPlain<false>(row) : RunPlain<true>(row);
+  if (row.residual != nullptr || transform.to_float || !transform.within_int32) return AnyKernel(row);
+  const bool three = row.kernel_width == 3 && row.groups == 1 && row.dilation == 1;
+  if (three && row.stride == 1) return RunParts<3, 1>(row);
+  if (three && row.stride == 2) return RunParts<3, 2>(row);
+  RunParts<0, 0>(row);
 }
 
-void Order(const int32_t* channels, int32_t* dwords) {
+void Order(const void* channels, void* dwords) {
   const Ordered ordered(channels);
-  Unrolled<4>([&](auto k) { _mm512_storeu_si512(dwords + 16 * k, ordered.part[k]); });
+  Unrolled<4>([&](auto k) __attribute__((always_inline)) {
+    _mm512_storeu_si512(static_cast<int32_t*>(dwords) + 16 * k, ordered.part[k]);
+  });
 }
 
-constexpr ColumnTier kTier = {kBlock, Position, Order, CopyColumns, RunRow, 2, 10};
+constexpr ColumnTier kTier = {kBlock, kOutputs, Position, Order, CopyColumns, RunRow, 2, 10};
 
 }  // namespace
 

@@ -56,10 +56,19 @@ BITSTAGE_INLINE void StoreSixteen(uint8_t* output, __m128i codes, int64_t channe
   }
 }
 
+// Registers of kRepeats pixels of 64 / kRepeats channels.
+template <int kRepeats, int kCount>
+BITSTAGE_INLINE void Double(const PaddedTransform& transform, __m512i (&packed)[kCount], int first = 0) {
+  for (int k = 0; k < transform.doubling_count; ++k) {
+    const __mmask64 doubling = DoublingOf<kRepeats>(transform, k, first);
+    Unrolled<kCount>([&](auto i) { packed[i] = Doubled(packed[i], doubling); });
+  }
+}
+
 // Codes of kPixels x kBlocks · 16 channels, four registers a time: as many pixels as fill them.
 template <int kPixels, int kBlocks>
-BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[kPixels][kBlocks]) {
-  auto* const output = static_cast<uint8_t*>(tile.output);
+BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, uint8_t* output, int64_t pixels,
+                                const __m512i (&symbols)[kPixels][kBlocks]) {
   const int64_t stride = tile.output_pixel_stride;
   const uint8_t* low_codes = tile.transform.low_codes;
   const uint8_t* high_codes = tile.transform.high_codes;
@@ -67,10 +76,15 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[
     const __m512i low = _mm512_loadu_si512(low_codes);
     const __m512i high = _mm512_loadu_si512(high_codes);
     const __mmask64 lanes = FirstBytes(tile.channels);
+    __m512i packed[kPixels];
     Unrolled<kPixels>([&](auto i) {
       const __m512i last = symbols[i][kBlocks - 1];  // of three blocks the fourth is not stored
-      const __m512i codes = Clamp(Pack(symbols[i][0], symbols[i][1], symbols[i][2], last), low, high);
-      if (i >= tile.pixels) return;
+      packed[i] = Pack(symbols[i][0], symbols[i][1], symbols[i][2], last);
+    });
+    Double<1>(tile.transform, packed);
+    Unrolled<kPixels>([&](auto i) {
+      const __m512i codes = Clamp(packed[i], low, high);
+      if (i >= pixels) return;
       if (tile.channels == 64) {
         _mm512_storeu_si512(output + i * stride, codes);
       } else {
@@ -82,43 +96,55 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const __m512i (&symbols)[
     const __m512i high = _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high_codes)));
     const auto lanes = static_cast<__mmask32>(FirstBytes(tile.channels));
     const auto store = [&](int64_t i, __m256i codes) {
-      if (i >= tile.pixels) return;
+      if (i >= pixels) return;
       if (tile.channels == 32) {
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + i * stride), codes);
       } else {
         _mm256_mask_storeu_epi8(output + i * stride, lanes, codes);
       }
     };
+    __m512i packed[(kPixels + 1) / 2];
     Unrolled<(kPixels + 1) / 2>([&](auto pair) {
       constexpr int kFirst = pair * 2;
       constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
-      const __m512i codes =
-          Clamp(Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]), low, high);
+      packed[pair] = Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]);
+    });
+    Double<2>(tile.transform, packed, tile.half ? 32 : 0);
+    Unrolled<(kPixels + 1) / 2>([&](auto pair) {
+      constexpr int kFirst = pair * 2;
+      constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
+      const __m512i codes = Clamp(packed[pair], low, high);
       store(kFirst, _mm512_castsi512_si256(codes));
       if constexpr (kSecond != kFirst) store(kSecond, _mm512_extracti64x4_epi64(codes, 1));
     });
   } else {
     const __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low_codes)));
     const __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(high_codes)));
+    __m512i packed[(kPixels + 3) / 4];
     Unrolled<(kPixels + 3) / 4>([&](auto four) {
       constexpr int kFirst = four * 4;
       constexpr int kLast = kPixels - 1;
       constexpr int k1 = kFirst + 1 < kLast ? kFirst + 1 : kLast;
       constexpr int k2 = kFirst + 2 < kLast ? kFirst + 2 : kLast;
       constexpr int k3 = kFirst + 3 < kLast ? kFirst + 3 : kLast;
-      const __m512i codes = Clamp(Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]), low, high);
-      if (stride == 16 && tile.channels == 16 && tile.pixels >= kFirst + 4) {
+      packed[four] = Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]);
+    });
+    Double<4>(tile.transform, packed);
+    Unrolled<(kPixels + 3) / 4>([&](auto four) {
+      constexpr int kFirst = four * 4;
+      const __m512i codes = Clamp(packed[four], low, high);
+      if (stride == 16 && tile.channels == 16 && pixels >= kFirst + 4) {
         _mm512_storeu_si512(output + kFirst * 16, codes);
         return;
       }
-      if (kFirst < tile.pixels) StoreSixteen(output + kFirst * stride, _mm512_castsi512_si128(codes), tile.channels);
-      if (kFirst + 1 < tile.pixels) {
+      if (kFirst < pixels) StoreSixteen(output + kFirst * stride, _mm512_castsi512_si128(codes), tile.channels);
+      if (kFirst + 1 < pixels) {
         StoreSixteen(output + (kFirst + 1) * stride, _mm512_extracti32x4_epi32(codes, 1), tile.channels);
       }
-      if (kFirst + 2 < tile.pixels) {
+      if (kFirst + 2 < pixels) {
         StoreSixteen(output + (kFirst + 2) * stride, _mm512_extracti32x4_epi32(codes, 2), tile.channels);
       }
-      if (kFirst + 3 < tile.pixels) {
+      if (kFirst + 3 < pixels) {
         StoreSixteen(output + (kFirst + 3) * stride, _mm512_extracti32x4_epi32(codes, 3), tile.channels);
       }
     });
@@ -156,20 +182,12 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
       Unrolled<kPixels>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
     });
   }
-  if (transform.shift != nullptr) {
-    Unrolled<kBlocks>([&](auto b) {
-      const __m512i shift = _mm512_loadu_si512(transform.shift + 16 * b);
-      Unrolled<kPixels>([&](auto i) { symbols[i][b] = Shifted(symbols[i][b], shift); });
-    });
-  }
-  StoreCodes<kPixels, kBlocks>(tile, symbols);
+  StoreCodes<kPixels, kBlocks>(tile, static_cast<uint8_t*>(tile.output), tile.pixels, symbols);
 }
 
-template <int kPixels, int kBlocks>
-__attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
-  // With few accumulators a pixel, several steps at a time save instructions on pointers.
-  constexpr int kUnroll = kBlocks == 1 ? 4 : kPixels * kBlocks <= 16 && kBlocks == 2 ? 2 : 1;
-  __m512i acc[kPixels][kBlocks];
+// The sums of the kPixels pixels whose patches begin at `patch`.
+template <int kPixels, int kBlocks, int kUnroll>
+BITSTAGE_INLINE void Accumulate(const PatchTile& tile, const uint8_t* patch, __m512i (&acc)[kPixels][kBlocks]) {
   Unrolled<kBlocks>([&](auto b) {
     const __m512i init = _mm512_loadu_si512(tile.acc_init + 16 * b);
     Unrolled<kPixels>([&](auto i) { acc[i][b] = init; });
@@ -177,10 +195,9 @@ __attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
   const int64_t pixel_bytes = tile.pixel_bytes;
   const int64_t block_bytes = tile.block_bytes;
   const int8_t* weights = tile.weights;
-  const uint8_t* segment = tile.patch;
-  for (int64_t s = 0; s < tile.segments; ++s, segment += tile.segment_bytes) {
+  for (int64_t s = 0; s < tile.segments; ++s, patch += tile.segment_bytes) {
     Pointers<kPixels> pointers;
-    Unrolled<Pointers<kPixels>::kCount>([&](auto g) { pointers.at[g] = segment + g * 3 * pixel_bytes; });
+    Unrolled<Pointers<kPixels>::kCount>([&](auto g) { pointers.at[g] = patch + g * 3 * pixel_bytes; });
     int64_t steps = tile.steps;
     for (; steps >= kUnroll; steps -= kUnroll, weights += kUnroll * 64) {
       Steps<kPixels, kBlocks, kUnroll>(pointers, pixel_bytes, weights, block_bytes, acc);
@@ -191,7 +208,86 @@ __attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
       }
     }
   }
+}
+
+template <int kPixels, int kBlocks>
+__attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
+  // With few accumulators a pixel, several steps at a time save instructions on pointers.
+  constexpr int kUnroll = kBlocks == 1 ? 4 : kPixels * kBlocks <= 16 && kBlocks == 2 ? 2 : 1;
+  __m512i acc[kPixels][kBlocks];
+  Accumulate<kPixels, kBlocks, kUnroll>(tile, tile.patch, acc);
   Store<kPixels, kBlocks>(tile, acc);
+}
+
+// One step of kPixels pixels, in the order written: a tile's sums and the next one's fill the registers.
+template <int kPixels, int kBlocks>
+BITSTAGE_INLINE void StepInOrder(const uint8_t* patch, int64_t pixel_bytes, const int8_t* weights, int64_t block_bytes,
+                                 __m512i (&acc)[kPixels][kBlocks]) {
+  __m512i w[kBlocks];
+  Unrolled<kBlocks>([&](auto b) { w[b] = LoadInOrder(weights, b * block_bytes); });
+  Unrolled<kPixels>([&](auto i) {
+    const __m512i four = BroadcastFourInOrder(patch, i * pixel_bytes);
+    Unrolled<kBlocks>([&](auto b) { acc[i][b] = DotProductInOrder(acc[i][b], four, w[b]); });
+  });
+}
+
+// Any number of pixels, kPixels at a time, which become codes while the next ones are summed: the way to codes is long
+// and waits for the last product. As PatchTier::runs.
+template <int kPixels, int kBlocks>
+__attribute__((flatten)) void PipelinedKernel(const PatchTile& tile) {
+  const int64_t pixel_bytes = tile.pixel_bytes;
+  const int64_t block_bytes = tile.block_bytes;
+  const int64_t last = tile.pixels - kPixels;  // the last tile ends with the last pixel, and repeats some
+  const auto accumulate = [&](int64_t pixel, __m512i(&acc)[kPixels][kBlocks]) __attribute__((always_inline)) {
+    Unrolled<kBlocks>([&](auto b) {
+      const __m512i init = _mm512_loadu_si512(tile.acc_init + 16 * b);
+      Unrolled<kPixels>([&](auto i) { acc[i][b] = init; });
+    });
+    const uint8_t* patch = tile.patch + pixel * pixel_bytes;
+    const int8_t* weights = tile.weights;
+    const int8_t* const end = weights + block_bytes;
+    for (; weights != end; weights += 64, patch += 4) {
+      StepInOrder<kPixels, kBlocks>(patch, pixel_bytes, weights, block_bytes, acc);
+    }
+  };
+  const auto store = [&](int64_t pixel, __m512i(&acc)[kPixels][kBlocks]) __attribute__((always_inline)) {
+    Unrolled<kBlocks>([&](auto b) {
+      const __m512 mult = _mm512_loadu_ps(tile.transform.mult + 16 * b);
+      const __m512 add = _mm512_loadu_ps(tile.transform.add + 16 * b);
+      Unrolled<kPixels>(
+          [&](auto i) { acc[i][b] = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][b]), mult, add)); });
+    });
+    StoreCodes<kPixels, kBlocks>(tile, static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride,
+                                 last < 0 ? tile.pixels : kPixels, acc);
+  };
+  __m512i acc[kPixels][kBlocks];
+  accumulate(0, acc);
+  int64_t pixel = 0;
+  while (pixel < last) {
+    __m512i next[kPixels][kBlocks];
+    const int64_t following = last - pixel < kPixels ? last : pixel + kPixels;
+    accumulate(following, next);
+    store(pixel, acc);
+    pixel = following;
+    Unrolled<kPixels>([&](auto i) { Unrolled<kBlocks>([&](auto b) { acc[i][b] = next[i][b]; }); });
+  }
+  store(pixel, acc);
+}
+
+// Four blocks as two halves: with fewer weights to load a pixel than three pixels of four blocks have.
+void PipelinedHalves(const PatchTile& tile) {
+  PipelinedKernel<6, 2>(tile);
+  PatchTile half = tile;
+  half.weights += 2 * tile.block_bytes;
+  half.acc_init += 32;
+  half.transform.mult += 32;
+  half.transform.add += 32;
+  half.transform.low_codes += 32;
+  half.transform.high_codes += 32;
+  half.half = true;
+  half.channels -= 32;
+  half.output = static_cast<uint8_t*>(half.output) + 32;
+  PipelinedKernel<6, 2>(half);
 }
 
 // Pieces overlap what comes after them, which is written later.
@@ -252,6 +348,7 @@ constexpr PatchTier kTier = {
     16,
     {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
     {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}},
+    {{12, PipelinedKernel<12, 1>}, {6, PipelinedKernel<6, 2>}, {4, PipelinedKernel<4, 3>}, {6, PipelinedHalves}},
     {MicroKernel<1, 1>, MicroKernel<1, 2>, MicroKernel<1, 3>, MicroKernel<1, 4>},
     Copy,
     Open,

@@ -33,6 +33,11 @@ BITSTAGE_INLINE __m512i BroadcastFourInOrder(const uint8_t* codes, int64_t offse
   __asm__ volatile("vpbroadcastd (%1,%2), %0" : "=v"(four) : "r"(codes), "r"(offset));
   return four;
 }
+BITSTAGE_INLINE __m512i LoadInOrder(const int8_t* from, int64_t offset) {
+  __m512i value;
+  __asm__ volatile("vmovdqu64 (%1,%2), %0" : "=v"(value) : "r"(from), "r"(offset));
+  return value;
+}
 BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, __m512i weights) {
   __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(weights));
   return acc;
@@ -46,7 +51,9 @@ BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, const int8
 // body(0), body(1), … with constants, so that arrays of registers are never indexed by a variable.
 template <int kCount, typename Body>
 BITSTAGE_INLINE void Unrolled(Body body) {
-  [&]<int... k>(std::integer_sequence<int, k...>) { (body(std::integral_constant<int, k>()), ...); }
+  [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
+    (body(std::integral_constant<int, k>()), ...);
+  }
   (std::make_integer_sequence<int, kCount>());
 }
 
@@ -80,6 +87,21 @@ BITSTAGE_INLINE __m512i PackInterleaved(__m512i a, __m512i b, __m512i c, __m512i
 BITSTAGE_INLINE __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return _mm512_permutexvar_epi32(order, PackInterleaved(a, b, c, d));
+}
+
+// Which of the 64 bytes of a register double for shifts to go past k (OutputTransform::doublings), where the register
+// holds kRepeats pixels of 64 / kRepeats channels, from channel `first` on.
+template <int kRepeats>
+BITSTAGE_INLINE __mmask64 DoublingOf(const PaddedTransform& transform, int64_t k, int first = 0) {
+  const uint64_t mask = transform.doublings[k] >> first;
+  if constexpr (kRepeats == 2) return (mask & 0xffffffff) * 0x0000000100000001;
+  if constexpr (kRepeats == 4) return (mask & 0xffff) * 0x0001000100010001;
+  return mask;
+}
+
+// Symbols to codes, as bytes: what would be more than 255 becomes 255, which the clamp that follows makes right.
+BITSTAGE_INLINE __m512i Doubled(__m512i symbols, __mmask64 doubling) {
+  return _mm512_mask_adds_epu8(symbols, doubling, symbols, symbols);
 }
 
 }  // namespace bitstage::kernels::avx512_vnni
