@@ -1,13 +1,14 @@
 // Plain frames, AVX-512 VBMI: one lane of the frame a 32-bit lane of a register, 16 to 64 of them in step.
 //
-// A gather fetches 32 bits from where each lane stands; code lengths come out of a table of 64 to 256 bytes that lies
-// in registers (vpermb, vpermi2b), so three or four cells follow from one gather. All lanes stand at the same channel
-// at the same time: a table a channel costs a load. Sixteen steps of four cells make a 16 x 16 transpose, and each lane
+// A load a lane fetches 128 bits (windows.h); code lengths come out of a table of 64 to 256 bytes that lies in
+// registers (vpermb, vpermi2b), so twelve or sixteen cells follow from one load. All lanes stand at the same channel at
+// the same time: a table a channel costs a load. Sixteen steps of four cells make a 16 x 16 transpose, and each lane
 // has 64 cells to store.
 #include <immintrin.h>
 
 #include "engine/codec/avx512_vbmi/cells.h"
 #include "engine/codec/avx512_vbmi/kernels.h"
+#include "engine/codec/avx512_vbmi/windows.h"
 
 namespace bitstage::codec::avx512_vbmi {
 namespace {
@@ -29,7 +30,7 @@ struct Job {
   const CellTables& tables;
   const ByteTable* byte_tables;
   const uint8_t* stream;
-  __m512i limit;       // where a lane that ran away is held: a bit behind the stream
+  StreamEnd end;
   uint8_t* codes;      // of lane 0
   int64_t lane_codes;  // from lane to lane
 };
@@ -58,126 +59,6 @@ inline __attribute__((always_inline)) void Transpose(__m512i* r) {
     r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
     r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
     r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-  }
-}
-
-// `registers` x 16 lanes in step.
-template <int entries, bool one_table, int registers>
-struct Lanes {
-  // A code that all index bits but the last leave open is as long as the index: half the table says every length.
-  static constexpr int kLengthEntries = entries > 64 ? entries / 2 : 64;
-
-  const Job& job;
-  int64_t channel;
-  __m512i position[registers];  // bits from the stream's beginning
-  __m512i window[registers];
-  __m512i packed[registers];
-
-  inline __attribute__((always_inline)) void Refill() {
-    const __m512i within = _mm512_set1_epi32(7);
-    const __m512i marker = _mm512_set1_epi32(INT32_MIN);
-#pragma GCC unroll 4
-    for (int z = 0; z < registers; ++z) {
-      position[z] = _mm512_min_epu32(position[z], job.limit);
-      const __m512i bits = _mm512_i32gather_epi32(_mm512_srli_epi32(position[z], 3), job.stream, 1);
-      window[z] = _mm512_or_si512(_mm512_srlv_epi32(bits, _mm512_and_si512(position[z], within)), marker);
-    }
-  }
-  // Steps over one cell of each lane; 25 bits of a window are valid after Refill().
-  inline __attribute__((always_inline)) void Step() {
-    const ByteTable* table = job.byte_tables;
-    if constexpr (!one_table) {
-      table += job.tables.group_of[channel];
-      if (++channel == job.tables.channels) channel = 0;
-    }
-#pragma GCC unroll 4
-    for (int z = 0; z < registers; ++z) {
-      const __m512i length = Look<kLengthEntries>(table->length, window[z], kLowBytes);
-      // With one table the look-up of symbols waits for four cells.
-      const __m512i cell = one_table ? window[z] : Look<entries>(table->symbol, window[z], kLowBytes);
-      packed[z] = _mm512_shrdi_epi32(packed[z], cell, 8);
-      window[z] = _mm512_srlv_epi32(window[z], length);
-    }
-  }
-  // The marker says how far a window has moved.
-  inline __attribute__((always_inline)) void Advance() {
-#pragma GCC unroll 4
-    for (int z = 0; z < registers; ++z) {
-      position[z] = _mm512_add_epi32(position[z], _mm512_lzcnt_epi32(window[z]));
-    }
-  }
-  inline __attribute__((always_inline)) void Put(__m512i (*out)[16], int at) {
-#pragma GCC unroll 4
-    for (int z = 0; z < registers; ++z) {
-      out[z][at] = one_table ? Look<entries>(job.byte_tables->symbol, packed[z], ~__mmask64{0}) : packed[z];
-    }
-  }
-
-  // `cells` (at most kBlockCells) of each lane to out[register][step of four cells].
-  inline __attribute__((always_inline)) void Decode(int cells, __m512i (*out)[16]) {
-    int at = 0;
-    if constexpr (entries > 64) {
-      for (; cells >= 12; cells -= 12, at += 3) {
-#pragma GCC unroll 3
-        for (int quad = 0; quad < 3; ++quad) {
-#pragma GCC unroll 4
-          for (int i = 4 * quad; i < 4 * quad + 4; ++i) {
-            if (i % 3 == 0) Refill();
-            Step();
-            if (i % 3 == 2) Advance();
-          }
-          Put(out, at + quad);
-        }
-      }
-    }
-    for (; cells >= 4; cells -= 4, ++at) {
-#pragma GCC unroll 4
-      for (int i = 0; i < 4; ++i) {
-        if (i == 0 || (i == 2 && entries > 64)) Refill();
-        Step();
-        if (i == 3 || (i == 1 && entries > 64)) Advance();
-      }
-      Put(out, at);
-    }
-    if (cells == 0) return;
-    for (int i = 0; i < 4; ++i) {
-      if (i < cells) {
-        Refill();
-        Step();
-        Advance();
-      } else {
-        for (int z = 0; z < registers; ++z) packed[z] = _mm512_srli_epi32(packed[z], 8);
-      }
-    }
-    Put(out, at);
-  }
-};
-
-// Single symbols: the cells of a lane are its codes.
-template <typename Lanes>
-void DecodeSingles(Lanes& lanes, int registers, int64_t first_row, int64_t rows, int64_t active) {
-  const Job& job = lanes.job;
-  const int64_t cells = rows * job.tables.channels;
-  alignas(64) __m512i out[4][16];
-  uint8_t* to = job.codes + first_row * job.tables.channels;
-  lanes.channel = 0;
-  for (int64_t done = 0; done < cells; done += kBlockCells, to += kBlockCells) {
-    const int64_t left = cells - done;
-    const __mmask64 mask = First(left);
-    lanes.Decode(static_cast<int>(left < kBlockCells ? left : kBlockCells), out);
-    for (int z = 0; z < registers; ++z) {
-      Transpose(out[z]);
-      const int64_t end = active - z * kRegisterLanes;
-      uint8_t* lane = to + z * kRegisterLanes * job.lane_codes;
-      if (left >= kBlockCells) {
-        for (int64_t l = 0; l < kRegisterLanes && l < end; ++l)
-          _mm512_storeu_si512(lane + l * job.lane_codes, out[z][l]);
-      } else {
-        for (int64_t l = 0; l < kRegisterLanes && l < end; ++l) {
-          _mm512_mask_storeu_epi8(lane + l * job.lane_codes, mask, out[z][l]);
-        }
-      }
-    }
   }
 }
 
@@ -211,46 +92,173 @@ inline __attribute__((always_inline)) void StorePairs(const CellTables& tables, 
   }
 }
 
-template <typename Lanes>
-void DecodePairs(Lanes& lanes, int registers, int64_t first_row, int64_t rows, int64_t active) {
-  const Job& job = lanes.job;
-  const int64_t channels = job.tables.channels;
-  const int64_t rows_a_block = channels < kBlockCells ? kBlockCells / channels : 1;
-  alignas(64) __m512i out[4][16];
-  for (int64_t row = 0; row < rows; row += rows_a_block) {
-    const int64_t block_rows = rows - row < rows_a_block ? rows - row : rows_a_block;
-    lanes.channel = 0;
-    for (int64_t c = 0; c < channels; c += kBlockCells) {
-      int64_t cells = channels - c < kBlockCells ? channels - c : kBlockCells;
-      cells *= block_rows;
-      lanes.Decode(static_cast<int>(cells), out);
-      uint8_t* to = job.codes + 2 * (first_row + row) * channels + c;
-      for (int z = 0; z < registers; ++z) {
-        Transpose(out[z]);
-        const int64_t end = active - z * kRegisterLanes;
-        uint8_t* lane = to + z * kRegisterLanes * job.lane_codes;
-        for (int64_t l = 0; l < kRegisterLanes && l < end; ++l) {
-          StorePairs(job.tables, out[z][l], cells, lane + l * job.lane_codes);
-        }
+// `registers` x 16 lanes.
+template <int entries, bool one_table, int registers>
+class Lanes {
+ public:
+  Lanes(const Job& job, int64_t active, const uint32_t* positions) : job_(job), active_(active) {
+    for (int z = 0; z < registers; ++z) {
+      windows_[z].begin = _mm512_load_si512(positions + z * kRegisterLanes);
+      windows_[z].used = _mm512_setzero_si512();
+    }
+  }
+  void Leave(uint32_t* positions) const {
+    for (int z = 0; z < registers; ++z) {
+      _mm512_store_si512(positions + z * kRegisterLanes, windows_[z].Position());
+    }
+  }
+
+  void Rows(int64_t first_row, int64_t rows) {
+    const CellTables& tables = job_.tables;
+    const int64_t channels = tables.channels;
+    const int64_t pixels = tables.pairs ? 2 : 1;
+    uint8_t* to = job_.codes + first_row * pixels * channels;
+    // Blocks hold whole rows of pairs or a part of one.
+    int64_t blocks = 0;
+    if (!tables.pairs || kBlockCells % channels == 0 || channels % kBlockCells == 0) {
+      blocks = rows * channels / kBlockCells;
+      Blocks(blocks, to);
+    }
+    if (!tables.pairs) {
+      int64_t channel = blocks * kBlockCells % channels;
+      const int64_t left = rows * channels - blocks * kBlockCells;
+      if (left > 0) Some(channel, left, to + blocks * kBlockCells);
+      return;
+    }
+    const int64_t rows_a_block = channels < kBlockCells ? kBlockCells / channels : 1;
+    for (int64_t row = blocks * kBlockCells / channels; row < rows; row += rows_a_block) {
+      const int64_t here = rows - row < rows_a_block ? rows - row : rows_a_block;
+      int64_t channel = 0;
+      for (int64_t c = 0; c < channels; c += kBlockCells) {
+        Some(channel, here * (channels - c < kBlockCells ? channels - c : kBlockCells), to + 2 * row * channels + c);
       }
     }
   }
-}
+
+ private:
+  // A code that all index bits but the last leave open is as long as the index: half the table says every length.
+  static constexpr int kLengthEntries = entries > 64 ? entries / 2 : 64;
+  // Cells are decoded by fours: at most 24, 28 or 32 bits. So many fours go with one refill; before the last one 64
+  // bits may have been used.
+  static constexpr int kFours = entries > 128 ? 3 : 4;
+  static_assert(4 * kFours * (entries > 128 ? 8 : 7) <= Windows::kValidBits);
+  static constexpr int kBlockFours = kBlockCells / 4;
+  // Registers that take their steps together: tables of many channels are loaded for two at once.
+  static constexpr int kTogether = one_table || registers == 1 ? 1 : 2;
+
+  // Decodes `cells` (1…4) of each lane of kTogether registers from `z` on, the four-th after a refill, to
+  // out_[register][at].
+  inline __attribute__((always_inline)) void Four(Windows* all, int z, int four, int cells, int at, int64_t& channel) {
+    __m512i window[kTogether];
+    __m512i packed[kTogether];
+#pragma GCC unroll 4
+    for (int i = 0; i < kTogether; ++i) {
+      Windows& windows = all[z + i];
+      if (four == 0) windows.Refill(job_.stream, job_.end);
+      packed[i] = _mm512_setzero_si512();
+      window[i] = four + 1 == kFours ? windows.Next() : windows.NearNext();
+    }
+#pragma GCC unroll 4
+    for (int step = 0; step < 4; ++step) {
+      if (step >= cells) {
+        for (__m512i& some : packed) some = _mm512_srli_epi32(some, 8);
+        continue;
+      }
+      const ByteTable* table = job_.byte_tables;
+      if constexpr (!one_table) {
+        table += job_.tables.group_of[channel];
+        if (++channel == job_.tables.channels) channel = 0;
+      }
+#pragma GCC unroll 4
+      for (int i = 0; i < kTogether; ++i) {
+        const __m512i length = Look<kLengthEntries>(table->length, window[i], kLowBytes);
+        // With one table the look-up of symbols waits for four cells.
+        const __m512i cell = one_table ? window[i] : Look<entries>(table->symbol, window[i], kLowBytes);
+        packed[i] = _mm512_shrdi_epi32(packed[i], cell, 8);
+        window[i] = _mm512_srlv_epi32(window[i], length);
+        all[z + i].used = _mm512_add_epi32(all[z + i].used, length);
+      }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < kTogether; ++i) {
+      out_[z + i][at] = one_table ? Look<entries>(job_.byte_tables->symbol, packed[i], ~__mmask64{0}) : packed[i];
+    }
+  }
+
+  // Stores the cells of out_[z]; `to` is lane 0's place.
+  inline __attribute__((always_inline)) void Put(int z, int64_t cells, uint8_t* to) {
+    Transpose(out_[z]);
+    const int64_t lanes = active_ - z * kRegisterLanes < kRegisterLanes ? active_ - z * kRegisterLanes : kRegisterLanes;
+    to += z * kRegisterLanes * job_.lane_codes;
+    for (int64_t l = 0; l < lanes; ++l, to += job_.lane_codes) {
+      if (job_.tables.pairs) {
+        StorePairs(job_.tables, out_[z][l], cells, to);
+      } else if (cells >= kBlockCells) {
+        _mm512_storeu_si512(to, out_[z][l]);
+      } else {
+        _mm512_mask_storeu_epi8(to, First(cells), out_[z][l]);
+      }
+    }
+  }
+
+  // Blocks of kBlockCells cells of each lane.
+  void Blocks(int64_t blocks, uint8_t* to) {
+    Windows windows[registers];
+    for (int z = 0; z < registers; ++z) windows[z] = windows_[z];
+    const int64_t fours = blocks * kBlockFours;
+    int64_t channel[registers] = {};
+    for (int64_t begin = 0; begin < fours; begin += kFours) {
+#pragma GCC unroll 4
+      for (int four = 0; four < kFours; ++four) {
+        if (begin + four >= fours) break;
+        const auto at = static_cast<int>((begin + four) % kBlockFours);
+#pragma GCC unroll 4
+        for (int z = 0; z < registers; z += kTogether) {
+          Four(windows, z, four, 4, at, channel[z]);
+          if (at == kBlockFours - 1) PutBlock(z, (begin + four) / kBlockFours, to);
+        }
+      }
+    }
+    for (int z = 0; z < registers; ++z) windows_[z] = windows[z];
+  }
+  __attribute__((noinline)) void PutBlock(int first, int64_t block, uint8_t* to) {
+    const int64_t channels = job_.tables.channels;
+    if (!job_.tables.pairs) {
+      to += block * kBlockCells;
+    } else if (channels < kBlockCells) {
+      to += 2 * block * kBlockCells;
+    } else {
+      const int64_t in_row = channels / kBlockCells;
+      to += 2 * (block / in_row) * channels + block % in_row * kBlockCells;
+    }
+    for (int z = first; z < first + kTogether; ++z) Put(z, kBlockCells, to);
+  }
+
+  // `cells` (at most kBlockCells) of each lane, from channel `channel` on.
+  void Some(int64_t& channel, int64_t cells, uint8_t* to) {
+    const int64_t begin = channel;
+    for (int z = 0; z < registers; z += kTogether) {
+      channel = begin;
+      int at = 0;
+      for (int64_t left = cells; left > 0; left -= 4) {
+        Four(windows_, z, 0, static_cast<int>(left < 4 ? left : 4), at++, channel);
+      }
+    }
+    for (int z = 0; z < registers; ++z) Put(z, cells, to);
+  }
+
+  const Job job_;
+  const int64_t active_;
+  Windows windows_[registers];
+  __m512i out_[registers][kRegisterLanes];  // by four: four cells of each lane
+};
 
 template <int entries, bool one_table, int registers>
 __attribute__((noinline)) void DecodeRows(const Job& job, int64_t first_row, int64_t rows, int64_t active,
                                           uint32_t* positions) {
-  Lanes<entries, one_table, registers> lanes{job, 0, {}, {}, {}};
-  for (int z = 0; z < registers; ++z) {
-    lanes.position[z] = _mm512_load_si512(positions + z * kRegisterLanes);
-    lanes.packed[z] = _mm512_setzero_si512();
-  }
-  if (job.tables.pairs) {
-    DecodePairs(lanes, registers, first_row, rows, active);
-  } else {
-    DecodeSingles(lanes, registers, first_row, rows, active);
-  }
-  for (int z = 0; z < registers; ++z) _mm512_store_si512(positions + z * kRegisterLanes, lanes.position[z]);
+  Lanes<entries, one_table, registers> lanes(job, active, positions);
+  lanes.Rows(first_row, rows);
+  lanes.Leave(positions);
 }
 
 using RowsDecoder = void (*)(const Job&, int64_t, int64_t, int64_t, uint32_t*);
@@ -295,7 +303,7 @@ bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t*
   const bool odd = tables.pairs && pixels % 2 != 0;
   const int64_t rows = tables.pairs ? pixels / 2 : pixels;  // of cells, but for the odd pixel's
   if (lanes <= kFewLanes || tables.longest > kMaxIndexBits || tables.tables > kMaxTables ||
-      (tables.pairs && !tables.uniform) || lane_at[lanes] >= INT32_MAX) {
+      (tables.pairs && !tables.uniform) || lane_at[lanes] >= INT32_MAX || lane_at[lanes] < StreamEnd::kLeastBits) {
     return Fallback().decode_plain(tables, stream, lane_at, lanes, lane_rows, pixels, codes);
   }
   ByteTable byte_tables[kMaxTables];
@@ -304,7 +312,7 @@ bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t*
   const Job job = {.tables = tables,
                    .byte_tables = byte_tables,
                    .stream = stream,
-                   .limit = _mm512_set1_epi32(static_cast<int>(lane_at[lanes] + 1)),
+                   .end = StreamEnd(lane_at[lanes]),
                    .codes = codes,
                    .lane_codes = lane_rows * pixels_a_row * tables.channels};
   alignas(64) uint32_t positions[kMaxLanes];
