@@ -1,5 +1,6 @@
 #include "engine/codec/frame_header.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>

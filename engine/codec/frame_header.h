@@ -1,9 +1,9 @@
 // The header of an activation frame: written, and read and checked against the boundary that expects it.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "absl/status/statusor.h"
@@ -52,23 +52,25 @@ std::byte* WriteHeader(Header header, const FrameBoundary& boundary, std::span<c
 // Reads `width` bits each from an index, one lane after the other.
 class IndexReader {
  public:
-  explicit IndexReader(const Header& header) : header_(header) {}
+  explicit IndexReader(const Header& header)
+      : header_(header), end_(header.payload.data() + header.payload.size() + kChecksumBytes) {}
   // Bits of the next lane but the last.
   int64_t Next() {
+    const std::byte* const at = header_.index.data() + bit_ / 8;
     uint64_t value = 0;
-    for (int have = 0; have < header_.width;) {
-      const int from = static_cast<int>(bit_ % 8);
-      const int take = std::min(8 - from, header_.width - have);
-      const auto byte = std::to_integer<uint64_t>(header_.index[static_cast<size_t>(bit_ / 8)]);
-      value |= (byte >> from & ((1u << take) - 1)) << have;
-      have += take;
-      bit_ += take;
+    if (end_ - at >= 8) {
+      std::memcpy(&value, at, 8);
+    } else {
+      std::memcpy(&value, at, static_cast<size_t>(end_ - at));
     }
+    value = value >> (bit_ % 8) & ((uint64_t{1} << header_.width) - 1);
+    bit_ += header_.width;
     return static_cast<int64_t>(header_.base + value);
   }
 
  private:
   const Header& header_;
+  const std::byte* end_;  // of the frame
   int64_t bit_ = 0;
 };
 
