@@ -6,6 +6,7 @@
 #include "engine/codec/portable/kernels.h"
 
 #if defined(__x86_64__)
+#include "engine/codec/avx2/kernels.h"
 #include "engine/codec/avx512_vbmi/kernels.h"
 #endif
 
@@ -33,6 +34,20 @@ const CellKernels& Fallback() { return PortableKernels(); }
 namespace {
 
 #if defined(__x86_64__)
+// The portable ones but for what AVX2 makes faster.
+const CellKernels& Avx2Kernels() {
+  static const CellKernels kKernels = [] {
+    CellKernels kernels = PortableKernels();
+    kernels.name = "avx2";
+    kernels.decode_plain = avx2::DecodePlain;
+    return kernels;
+  }();
+  return kKernels;
+}
+
+// Each CPU with AVX2 that is known has them, but they are features of their own.
+bool HasBmi() { return __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0; }
+
 const CellKernels& Avx512VbmiKernels() {
   static const CellKernels kKernels = {.name = "avx512_vbmi",
                                        .off_grid = avx512_vbmi::OffGrid,
@@ -49,6 +64,7 @@ const CellKernels& Avx512VbmiKernels() {
 const CellKernels& KernelsFor(Isa isa) {
 #if defined(__x86_64__)
   if (isa >= Isa::kAvx512Vnni && HasAvx512Vbmi()) return Avx512VbmiKernels();
+  if (isa >= Isa::kAvx2 && HasBmi()) return Avx2Kernels();
 #endif
   return PortableKernels();
 }

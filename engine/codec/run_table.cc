@@ -14,7 +14,7 @@ void FillRuns(const DecodeEntry* decode, int index_bits, uint64_t* runs) {
       symbols |= uint64_t{entry.first} << (8 * number);
       bits += entry.length;
     }
-    runs[i] = symbols | bits << 32 | number << 40;
+    runs[i] = bits | symbols << 8 | number << 56;
   }
 }
 

@@ -10,8 +10,8 @@ namespace bitstage::codec {
 inline constexpr int kRunBits = 11;  // of an index into runs
 inline constexpr int kMaxRun = 4;
 
-// runs[next kRunBits bits] is what they begin with, as many whole codes as there are, at most kMaxRun: their symbols in
-// bytes 0 to 3, their bits in byte 4, their number in byte 5. `decode` as in CellTables, of a table without pairs.
+// runs[next kRunBits bits] is what they begin with, as many whole codes as there are, at most kMaxRun: their bits in
+// byte 0, their symbols in bytes 1 to 4, their number in byte 7. `decode` as in CellTables, of a table without pairs.
 void FillRuns(const DecodeEntry* decode, int index_bits, uint64_t* runs);
 
 }  // namespace bitstage::codec
