@@ -114,7 +114,7 @@ class Compression {
     for (const LayerMenu& menu : menus) weights += menu.weights;
     const double bits =
         budget.kind == BudgetKind::kBytes ? budget.amount * 8 : budget.amount * static_cast<double>(weights);
-    return LowerTo(with_grids, AllocateForSize(menus, bits));
+    return LowerWithinSize(with_grids, menus, bits);
   }
 
  private:
@@ -128,6 +128,38 @@ class Compression {
     BITSTAGE_RETURN_IF_ERROR(precision.status());
     return Lower(graph, *precision, images_, {recipe_.second_order_rounding, recipe_.bias_correction}, pool_,
                  Phase("quantizing layers"));
+  }
+
+  // What a rate takes is known once layers are rounded: the allotment is corrected by it.
+  absl::StatusOr<Graph> LowerWithinSize(const Graph& graph, const std::vector<LayerMenu>& menus, double bits) const {
+    constexpr int kTries = 4;
+    constexpr double kNearEnough = 0.98;
+    std::optional<Graph> best;
+    double best_stored = 0;
+    double wanted = bits;
+    for (int attempt = 0; attempt < kTries; ++attempt) {
+      const auto precision = AllocateForSize(menus, wanted);
+      if (!precision.ok() && best) break;
+      BITSTAGE_ASSIGN_OR_RETURN(Graph lowered, LowerTo(graph, precision));
+      double stored = 0;
+      for (const size_t node : WeightedNodes(lowered)) {
+        stored += StoredBits(*lowered.constant(WeightsOf(lowered.nodes[node].op)).codes);
+      }
+      // Within the budget the largest is the best, outside it the smallest.
+      const bool better = !best || (stored <= bits ? best_stored > bits || stored > best_stored : stored < best_stored);
+      if (better) {
+        best = std::move(lowered);
+        best_stored = stored;
+      }
+      if (stored <= bits && stored > kNearEnough * bits) break;
+      wanted *= bits / stored * (stored > bits ? 0.995 : 1);
+    }
+    if (best_stored > bits) {
+      return absl::InvalidArgumentError(absl::StrCat("budget: ", std::lround(bits / 8),
+                                                     " bytes of weights are too few, ", std::lround(best_stored / 8),
+                                                     " is the least that was reached"));
+    }
+    return std::move(*best);
   }
 
   // The smallest model that decides at most `points` per cent of the calibration images differently.

@@ -7,6 +7,7 @@
 #include "engine/base/status_macros.h"
 #include "engine/compression/patches.h"
 #include "engine/compression/twin_graph.h"
+#include "engine/quant/rate_rounding.h"
 #include "engine/quant/refit.h"
 #include "engine/quant/second_order.h"
 #include "engine/quant/syq.h"
@@ -46,6 +47,24 @@ std::vector<double> Importance(const LayerGeometry& layer, std::span<const Hessi
     }
   }
   return importance;
+}
+
+// Rounded without a look at the inputs.
+absl::StatusOr<WeightCodes> RoundToNearest(const LayerGeometry& layer, const Tensor& w,
+                                           const LayerPrecision& precision) {
+  if (precision.rate == 0) return RoundWeights(w.shape(), w.Span<float>(), precision);
+  const std::vector<double> alike(static_cast<size_t>(layer.K()), 1.0);
+  const std::vector<Hessian> hessians(static_cast<size_t>(layer.groups), Hessian::Diagonal(alike, 1));
+  return RoundForRate(w.shape(), w.Span<float>(), hessians, {.bits = precision.rate});
+}
+
+// Of columns that are not known to be correlated: too few patches to tell.
+void ForgetCorrelations(std::vector<Hessian>& hessians) {
+  for (Hessian& hessian : hessians) {
+    std::vector<double> diagonal;
+    for (int64_t i = 0; i < hessian.size(); ++i) diagonal.push_back(hessian.At(i, i));
+    hessian = Hessian::Diagonal(diagonal, hessian.rows());
+  }
 }
 
 // Quantizes the layers of a graph one after another while an executor runs it beside its float twin.
@@ -116,16 +135,13 @@ class Lowering {
     const Tensor original = weights.Clone();
     Tensor folded = weights.Clone();
     FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
-    WeightCodes codes;
-    if (options_.second_order_rounding) {
-      Tensor gap;  // none where the residual is computed later than the input
-      if (node.inputs.size() > 1) gap = std::move(gaps_[static_cast<size_t>(node.inputs[1])]);
-      const LayerInputs inputs = {&input, &real, gap.bytes() > 0 ? &gap : nullptr};
-      BITSTAGE_ASSIGN_OR_RETURN(codes,
-                                RoundLayer(graph_, node, grid, inputs, original, folded, precision_[layer], options_));
-    } else {
-      codes = RoundWeights(folded.shape(), folded.Span<float>(), precision_[layer]);
-    }
+    Tensor gap;  // none where the residual is computed later than the input
+    if (node.inputs.size() > 1) gap = std::move(gaps_[static_cast<size_t>(node.inputs[1])]);
+    const LayerInputs inputs = {&input, &real, gap.bytes() > 0 ? &gap : nullptr};
+    BITSTAGE_ASSIGN_OR_RETURN(
+        std::vector<WeightCodes> candidates,
+        RoundLayer(graph_, node, grid, inputs, original, folded, std::span(precision_).subspan(layer, 1), options_));
+    WeightCodes& codes = candidates[0];
     const std::vector<float> rounded = codes.Dequantized();
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
     FoldSteps(grid, geometry, /*invert=*/true, weights.Span<float>());
@@ -172,16 +188,24 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
   return SyqWeights(shape, precision.codebook, precision.scale, std::move(codes), alphas);
 }
 
-absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
-                                       const LayerInputs& inputs, const Tensor& w, const Tensor& folded,
-                                       const LayerPrecision& precision, const LoweringOptions& options) {
+absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const Node& node,
+                                                    const std::optional<Grid>& grid, const LayerInputs& inputs,
+                                                    const Tensor& w, const Tensor& folded,
+                                                    std::span<const LayerPrecision> candidates,
+                                                    const LoweringOptions& options) {
   const Tensor& x_hat = *inputs.rounded;
-  if (!HasPatches(node, x_hat)) return RoundWeights(w.shape(), folded.Span<float>(), precision);
   const LayerGeometry geometry = GeometryOf(graph, node);
+  std::vector<WeightCodes> rounded;
+  if (!options.second_order_rounding || !HasPatches(node, x_hat)) {
+    for (const LayerPrecision& precision : candidates) {
+      BITSTAGE_ASSIGN_OR_RETURN(rounded.emplace_back(), RoundToNearest(geometry, folded, precision));
+    }
+    return rounded;
+  }
   const Grid units = grid.value_or(Grid{});
   std::vector<double> centre;
   if (options.bias_correction) centre = PatchMeans(geometry, x_hat, MaxPatches(geometry));
-  const std::vector<Hessian> hessians = LayerHessians(geometry, units, x_hat, centre, MaxPatches(geometry));
+  std::vector<Hessian> hessians = LayerHessians(geometry, units, x_hat, centre, MaxPatches(geometry));
   // Fewer patches than this a column would be fitted, not generalised from: a classifier behind a global pooling sees
   // one patch an image.
   constexpr int64_t kPatchesPerColumn = 4;
@@ -192,9 +216,19 @@ absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, con
                                                               inputs.residual_gap, centre, MaxPatches(geometry));
     BITSTAGE_ASSIGN_OR_RETURN(target, RefitWeights(target, correlations, hessians));
   }
-  const WeightCodes start = RoundWeights(w.shape(), target, precision, Importance(geometry, hessians));
-  if (!enough) return start;
-  return RoundSecondOrder(target, start, hessians);
+  if (!enough) ForgetCorrelations(hessians);
+  const std::vector<double> importance = Importance(geometry, hessians);
+  for (const LayerPrecision& precision : candidates) {
+    if (precision.rate > 0) {
+      BITSTAGE_ASSIGN_OR_RETURN(rounded.emplace_back(),
+                                RoundForRate(w.shape(), target, hessians, {.bits = precision.rate}));
+      continue;
+    }
+    rounded.push_back(RoundWeights(w.shape(), target, precision, importance));
+    if (!enough) continue;
+    BITSTAGE_ASSIGN_OR_RETURN(rounded.back(), RoundSecondOrder(target, rounded.back(), hessians, {.rounds = 3}));
+  }
+  return rounded;
 }
 
 void CorrectBias(const LayerGeometry& layer, std::span<const float> w, std::span<const float> w_hat,

@@ -23,6 +23,8 @@ struct LayerPrecision {
   Codebook codebook = Codebook::kUniform;
   int bits = 8;
   ScaleKind scale = ScaleKind::kChannel;
+  double rate = 0;  // kUniform, above 0: codes for entropy coding at about so many bits (quant/rate_rounding.h);
+                    // `bits` and `scale` are then as they come
 };
 
 struct LoweringOptions {
@@ -54,9 +56,12 @@ struct LayerInputs {
 // second-order rounding of weights refitted to the rounded input (engine/quant/refit.h). `w`: real numbers; `folded`:
 // the same in units of the grid's steps (grid.h), equal where there is no grid. With bias correction inputs count from
 // their means. Layers whose patches LayerHessians does not gather, or that have too few, are rounded to nearest.
-absl::StatusOr<WeightCodes> RoundLayer(const Graph& graph, const Node& node, const std::optional<Grid>& grid,
-                                       const LayerInputs& inputs, const Tensor& w, const Tensor& folded,
-                                       const LayerPrecision& precision, const LoweringOptions& options);
+// One result for each of `candidates`. Without second-order rounding the inputs are not looked at.
+absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const Node& node,
+                                                    const std::optional<Grid>& grid, const LayerInputs& inputs,
+                                                    const Tensor& w, const Tensor& folded,
+                                                    std::span<const LayerPrecision> candidates,
+                                                    const LoweringOptions& options);
 
 // Adds the correction above to `bias`; `w` and `w_hat` in real numbers, the means as PatchMeans gives them for the
 // float network and for the one quantized so far.

@@ -1,6 +1,7 @@
 #include "engine/compression/precision.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -8,21 +9,24 @@
 #include "engine/base/status_macros.h"
 #include "engine/compression/sensitivity.h"
 #include "engine/quant/allocation.h"
+#include "engine/quant/rate_rounding.h"
 
 namespace bitstage {
 namespace {
 
-// The widths whose noise is measured; the others follow.
-constexpr int kMeasuredLow = 3;
-constexpr int kMeasuredHigh = 5;
+// The rates that are measured, and those that are offered.
+constexpr std::array<double, 3> kMeasured = {1.5, 3, 5};
+constexpr double kLowestRate = 1;
+constexpr double kHighestRate = 8;
+constexpr double kRateStep = 0.25;
 constexpr double kBitsOfScale = 32;
 
 // The default budget: as few bits as keep the noise below kQuietNoise of the margin; where that would take more than
 // kDefaultBits a weight, as few more as keep it below kLoudNoise, but not more than kMostBits.
 constexpr double kQuietNoise = 0.05;
-constexpr double kDefaultBits = 4.45;
+constexpr double kDefaultBits = 3.7;
 constexpr double kLoudNoise = 0.15;
-constexpr double kMostBits = 5.8;
+constexpr double kMostBits = 5.1;
 
 // Images that sensitivities are measured on: their mean settles long before ranges and second moments do.
 constexpr int64_t kSensitivityImages = 32;
@@ -33,42 +37,57 @@ Tensor FirstImages(const Tensor& images, int64_t count) {
   return Tensor::Of<float>(shape, images.Span<float>().first(static_cast<size_t>(shape.elements())));
 }
 
-// noise(b) = noise(low) · e^{−α(b − low)} through the two measured points; α at least half of the ideal ln 4, so that a
-// noisy measurement cannot make bits look useless.
-std::vector<double> NoiseCurve(double low, double high) {
+// Straight lines through the measured rates: bits by rate, and the logarithm of the noise. Its slope is held to half to
+// one and a half of the ideal ln 4, so that a noisy measurement cannot make bits look useless; above the measured rates
+// it is the ideal.
+std::vector<RateOption> OptionsOf(const std::vector<CodingEffect>& measured, double margin) {
   constexpr double kTiny = 1e-12;
   const double ideal = std::log(4.0);
-  const double measured = std::log(std::max(low, kTiny) / std::max(high, kTiny)) / (kMeasuredHigh - kMeasuredLow);
-  const double alpha = std::clamp(measured, ideal / 2, ideal * 1.5);
-  std::vector<double> curve;
-  for (int bits = kMinBits; bits <= kMaxBits; ++bits) {
-    // Beyond the measured widths the ideal slope holds.
-    const double slope_to_high = bits <= kMeasuredHigh ? alpha : ideal;
-    const double anchor = bits <= kMeasuredHigh ? low : low * std::exp(-alpha * (kMeasuredHigh - kMeasuredLow));
-    const int from = bits <= kMeasuredHigh ? kMeasuredLow : kMeasuredHigh;
-    curve.push_back(anchor * std::exp(-slope_to_high * (bits - from)));
+  const auto log_noise = [&](size_t i) { return std::log(std::max(measured[i].noise / margin, kTiny)); };
+  const auto slope = [&](size_t i) {
+    return std::clamp((log_noise(i) - log_noise(i + 1)) / (kMeasured[i + 1] - kMeasured[i]), ideal / 2, ideal * 1.5);
+  };
+  std::vector<RateOption> options;
+  for (double rate = kLowestRate; rate <= kHighestRate; rate += kRateStep) {
+    const size_t line = rate < kMeasured[1] ? 0 : 1;
+    const double bits_a_rate =
+        (measured[line + 1].bits - measured[line].bits) / (kMeasured[line + 1] - kMeasured[line]);
+    // From the middle rate on, to both sides.
+    const double within = std::min(rate, kMeasured[2]) - kMeasured[1];
+    const double beyond = std::max(rate - kMeasured[2], 0.0);
+    const double bits = measured[1].bits + within * bits_a_rate + beyond;
+    options.push_back({rate, std::max(bits, 0.1), std::exp(log_noise(1) - within * slope(line) - beyond * ideal)});
   }
-  return curve;
+  return options;
 }
 
-// Options kMinBits, kMinBits + 1, … of every layer: bits at rest, scales included, and noise.
-std::vector<LayerOptions> OptionsOf(const std::vector<LayerMenu>& menus) {
+// What tables and the borders of lanes take (engine/codec/byte_coding.h), and that code lengths are whole.
+double CodingOverhead(double weights) {
+  constexpr double kTable = 8 * 64;
+  constexpr double kLanes = 64;
+  constexpr double kLane = 32;
+  constexpr double kWeightsOfLane = 128;
+  return kTable + kLane * std::min(kLanes, weights / kWeightsOfLane) + 0.01 * weights;
+}
+
+std::vector<LayerOptions> CostsOf(const std::vector<LayerMenu>& menus) {
   std::vector<LayerOptions> layers;
   for (const LayerMenu& menu : menus) {
-    LayerOptions& options = layers.emplace_back();
-    for (size_t i = 0; i < menu.noise.size(); ++i) {
-      const double bits = kMinBits + static_cast<double>(i);
-      options.push_back(
-          {static_cast<double>(menu.weights) * bits + static_cast<double>(menu.outputs) * kBitsOfScale, menu.noise[i]});
+    LayerOptions& costs = layers.emplace_back();
+    const auto weights = static_cast<double>(menu.weights);
+    for (const RateOption& option : menu.options) {
+      costs.push_back(
+          {weights * option.bits + CodingOverhead(weights) + kBitsOfScale * static_cast<double>(menu.outputs),
+           option.noise});
     }
   }
   return layers;
 }
 
-std::vector<LayerPrecision> PrecisionOf(const Allocation& allocation) {
+std::vector<LayerPrecision> PrecisionOf(const std::vector<LayerMenu>& menus, const Allocation& allocation) {
   std::vector<LayerPrecision> precision;
-  for (const size_t choice : allocation.choice) {
-    precision.push_back({Codebook::kUniform, kMinBits + static_cast<int>(choice), ScaleKind::kChannel});
+  for (size_t layer = 0; layer < menus.size(); ++layer) {
+    precision.push_back({.rate = menus[layer].options[allocation.choice[layer]].rate});
   }
   return precision;
 }
@@ -78,62 +97,70 @@ std::vector<LayerPrecision> PrecisionOf(const Allocation& allocation) {
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
                                                     const Tensor& images, bool second_order_rounding, ThreadPool* pool,
                                                     const std::function<void(int64_t, int64_t)>& progress) {
-  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::vector<double>> noise,
+  std::vector<LayerPrecision> candidates;
+  for (const double rate : kMeasured) candidates.push_back({.rate = rate});
+  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<std::vector<CodingEffect>> effects,
                             MeasureSensitivities(graph, calibration, FirstImages(images, kSensitivityImages),
-                                                 {kMeasuredLow, kMeasuredHigh}, second_order_rounding, pool, progress));
+                                                 candidates, second_order_rounding, pool, progress));
   const double margin = std::max(MeanMargin(calibration.features), 1e-12);
   std::vector<LayerMenu> menus;
   const std::vector<size_t> nodes = WeightedNodes(graph);
   for (size_t layer = 0; layer < nodes.size(); ++layer) {
     const Shape& shape = graph.constant(WeightsOf(graph.nodes[nodes[layer]].op)).shape();
-    menus.push_back({shape.elements(), shape[0], NoiseCurve(noise[layer][0] / margin, noise[layer][1] / margin)});
+    menus.push_back({shape.elements(), shape[0], OptionsOf(effects[layer], margin)});
   }
   return menus;
 }
 
+double StoredBits(const WeightCodes& codes) {
+  const auto weights = static_cast<double>(codes.codes.size());
+  const double packed = weights * codes.BitsAtRest();
+  const double coded = weights * EntropyBits(codes.codes) + CodingOverhead(weights);
+  return std::min(packed, coded) + kBitsOfScale * static_cast<double>(codes.scale.size());
+}
+
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise) {
-  const std::vector<LayerOptions> layers = OptionsOf(menus);
+  const std::vector<LayerOptions> layers = CostsOf(menus);
   absl::StatusOr<Allocation> allocation = AllocateUnderDistortion(layers, noise);
   // More noise than asked for is what the widest codes give: take them.
   if (allocation.status().code() == absl::StatusCode::kFailedPrecondition) {
     BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
-    return PrecisionOf(curve.back());
+    return PrecisionOf(menus, curve.back());
   }
   BITSTAGE_RETURN_IF_ERROR(allocation.status());
-  return PrecisionOf(*allocation);
+  return PrecisionOf(menus, *allocation);
 }
 
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits) {
-  const std::vector<LayerOptions> layers = OptionsOf(menus);
+  const std::vector<LayerOptions> layers = CostsOf(menus);
   double least = 0;
   for (const LayerOptions& options : layers) least += options.front().cost;
   if (least > bits) {
     return absl::InvalidArgumentError(absl::StrCat("budget: ", std::lround(bits / 8), " bytes of weights are too few, ",
-                                                   std::lround(least / 8), " is the least (", kMinBits,
-                                                   " bits everywhere, scales included)"));
+                                                   std::lround(least / 8), " is the least, scales included"));
   }
   BITSTAGE_ASSIGN_OR_RETURN(const Allocation allocation, AllocateUnderCost(layers, bits));
-  return PrecisionOf(allocation);
+  return PrecisionOf(menus, allocation);
 }
 
 absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<LayerMenu>& menus) {
   double weights = 0;
   for (const LayerMenu& menu : menus) weights += static_cast<double>(menu.weights);
-  const std::vector<LayerOptions> layers = OptionsOf(menus);
+  const std::vector<LayerOptions> layers = CostsOf(menus);
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
   // Along the curve cost rises and noise falls.
   for (const Allocation& point : curve) {
-    if (point.cost <= kDefaultBits * weights && point.distortion <= kQuietNoise) return PrecisionOf(point);
+    if (point.cost <= kDefaultBits * weights && point.distortion <= kQuietNoise) return PrecisionOf(menus, point);
   }
   // Networks of few weights an output cannot be that small: their scales alone take more.
   const absl::StatusOr<Allocation> small = AllocateUnderCost(layers, kDefaultBits * weights);
-  if (small.ok() && small->distortion <= kLoudNoise) return PrecisionOf(*small);
+  if (small.ok() && small->distortion <= kLoudNoise) return PrecisionOf(menus, *small);
   const double most = std::max(kMostBits * weights, curve.front().cost);
   for (const Allocation& point : curve) {
-    if (point.cost <= most && point.distortion <= kLoudNoise) return PrecisionOf(point);
+    if (point.cost <= most && point.distortion <= kLoudNoise) return PrecisionOf(menus, point);
   }
   BITSTAGE_ASSIGN_OR_RETURN(const Allocation large, AllocateUnderCost(layers, most));
-  return PrecisionOf(large);
+  return PrecisionOf(menus, large);
 }
 
 std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe) {

@@ -1,11 +1,11 @@
 // Precision: how many bits every weighted layer gets, by the recipe.
 //
 // Adaptive (arXiv 1712.01048): the noise that a layer's rounding adds to the feature vector is measured
-// with that layer alone quantized, and widths are allotted so that the sum over layers stays within the budget at the
-// least size. Where the paper extrapolates e^{−αb} from 8 bits, widths of 3 and 5 bits are measured here and the others
-// follow the line through their logarithms; where it rounds a closed form, the allocation over whole bits is exact on
-// the convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (it hardly
-// matters).
+// with that layer alone quantized, and bits are allotted so that the sum over layers stays within the budget at the
+// least size. What counts as size is what the file takes, where codes are entropy-coded: the options are rates, not
+// widths (engine/quant/rate_rounding.h). Where the paper extrapolates e^{−αb} from 8 bits, three rates are measured
+// here and the others follow the lines through their logarithms; where it rounds a closed form, the allocation is exact
+// on the convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (it hardly matters).
 #pragma once
 
 #include <functional>
@@ -21,14 +21,19 @@
 namespace bitstage {
 
 // What an adaptive allocation chooses from.
+struct RateOption {
+  double rate = 0;   // LayerPrecision::rate
+  double bits = 0;   // a weight at rest, without scales
+  double noise = 0;  // mean ‖r_z‖² / mean ‖r*‖²
+};
 struct LayerMenu {
   int64_t weights = 0;
-  int64_t outputs = 0;        // scales to be stored
-  std::vector<double> noise;  // mean ‖r_z‖² / mean ‖r*‖² at kMinBits, kMinBits + 1, … kMaxBits
+  int64_t outputs = 0;              // scales to be stored
+  std::vector<RateOption> options;  // rising in rate
 };
 
-inline constexpr int kMinBits = 2;
-inline constexpr int kMaxBits = 8;
+// Bits that codes take in a file, as nearly as can be said without writing them: scales, tables and all.
+double StoredBits(const WeightCodes& codes);
 
 // One entry a weighted node.
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
@@ -39,7 +44,7 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise);
 
 // The least noise with weights and scales in at most `bits` (of storage, not a mean).
-// INVALID_ARGUMENT where even kMinBits everywhere takes more, saying how much that is.
+// INVALID_ARGUMENT where even the lowest rates take more, saying how much that is.
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits);
 
 // Without a budget: little noise in few bits, by the trade-off that precision.cc states.

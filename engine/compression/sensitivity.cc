@@ -5,6 +5,7 @@
 #include "engine/base/status_macros.h"
 #include "engine/compression/patches.h"
 #include "engine/quant/adaptive.h"
+#include "engine/quant/rate_rounding.h"
 #include "engine/reference/float_executor.h"
 
 namespace bitstage {
@@ -63,34 +64,30 @@ double MeanMargin(const Tensor& z) {
   return sum / static_cast<double>(features.images * features.inner);
 }
 
-absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
-    const Graph& graph, const Calibration& calibration, const Tensor& images, const std::vector<int>& widths,
-    bool second_order_rounding, ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress) {
+absl::StatusOr<std::vector<std::vector<CodingEffect>>> MeasureSensitivities(
+    const Graph& graph, const Calibration& calibration, const Tensor& images,
+    const std::vector<LayerPrecision>& candidates, bool second_order_rounding, ThreadPool* pool,
+    const std::function<void(int64_t, int64_t)>& progress) {
   const std::vector<size_t> nodes = WeightedNodes(graph);
-  const auto total = static_cast<int64_t>(nodes.size() * (widths.size() + 1));
+  const auto total = static_cast<int64_t>(nodes.size() * (candidates.size() + 1));
   int64_t done = 0;
 
   // One pass of the float network shows every layer its inputs.
-  std::vector<std::vector<std::vector<float>>> rounded(nodes.size());  // [layer][width][weight]
+  std::vector<std::vector<WeightCodes>> rounded(nodes.size());  // [layer][candidate]
   Tensor reference;
   const ValueId features = FeatureValue(graph);
   absl::Status status;
   const std::vector<TensorView> inputs = {images.View()};
+  const LoweringOptions options = {.second_order_rounding = second_order_rounding};
   const auto observe = [&](ValueId id, const Tensor& value) {
     if (id == features) reference = value.Clone();
     for (size_t layer = 0; layer < nodes.size() && status.ok(); ++layer) {
       const Node& node = graph.nodes[nodes[layer]];
       if (node.inputs[0] != id) continue;
       const Tensor& w = *graph.constant(WeightsOf(node.op)).values;
-      for (const int bits : widths) {
-        const LayerPrecision precision{Codebook::kUniform, bits, ScaleKind::kChannel};
-        const absl::StatusOr<WeightCodes> codes =
-            second_order_rounding
-                ? RoundLayer(graph, node, std::nullopt, {&value, nullptr, nullptr}, w, w, precision, {})
-                : RoundWeights(w.shape(), w.Span<float>(), precision);
-        if (status = codes.status(); !status.ok()) return;
-        rounded[layer].push_back(codes->Dequantized());
-      }
+      auto codes = RoundLayer(graph, node, std::nullopt, {&value, nullptr, nullptr}, w, w, candidates, options);
+      if (status = codes.status(); !status.ok()) return;
+      rounded[layer] = *std::move(codes);
       if (progress) progress(++done, total);
     }
   };
@@ -98,7 +95,7 @@ absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
   BITSTAGE_RETURN_IF_ERROR(status);
 
   Graph trial = graph.Clone();
-  std::vector<std::vector<double>> noise(nodes.size());
+  std::vector<std::vector<CodingEffect>> effects(nodes.size());
   for (size_t layer = 0; layer < nodes.size(); ++layer) {
     const Node& node = trial.nodes[nodes[layer]];
     const LayerGeometry geometry = GeometryOf(trial, node);
@@ -107,20 +104,21 @@ absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
     const Tensor original = weights->Clone();
     const Tensor original_bias = bias->Clone();
     const std::vector<double>& mean = calibration.patch_means[nodes[layer]];
-    for (const std::vector<float>& candidate : rounded[layer]) {
+    for (const WeightCodes& codes : rounded[layer]) {
+      const std::vector<float> candidate = codes.Dequantized();
       std::copy(candidate.begin(), candidate.end(), weights->Span<float>().begin());
       bias = original_bias.Clone();
       if (!mean.empty()) {
         CorrectBias(geometry, original.Span<float>(), candidate, mean, mean, bias->Span<float>());
       }
       BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(trial, images, pool));
-      noise[layer].push_back(MeanSquaredDistance(reference, found));
+      effects[layer].push_back({EntropyBits(codes.codes), MeanSquaredDistance(reference, found)});
       if (progress) progress(++done, total);
     }
     weights = original.Clone();
     bias = original_bias.Clone();
   }
-  return noise;
+  return effects;
 }
 
 }  // namespace bitstage

@@ -18,11 +18,17 @@ double MeanSquaredDistance(const Tensor& z, const Tensor& z_hat);
 // Mean margin (z₍₁₎ − z₍₂₎)² / 2 over the feature vectors.
 double MeanMargin(const Tensor& z);
 
-// For every weighted node and every width of `widths`: mean ‖r_z‖² when that layer alone is rounded to that many
-// bits (per-output-channel scales, by RoundLayer where second_order_rounding, biases corrected) and the rest stays
-// float. [weighted node][width].
-absl::StatusOr<std::vector<std::vector<double>>> MeasureSensitivities(
-    const Graph& graph, const Calibration& calibration, const Tensor& images, const std::vector<int>& widths,
-    bool second_order_rounding, ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress);
+// What one way to code a layer takes and does.
+struct CodingEffect {
+  double bits = 0;   // a weight, entropy-coded, without scales
+  double noise = 0;  // mean ‖r_z‖² with that layer alone coded so and the rest in float
+};
+
+// For every weighted node and every one of `candidates`, by RoundLayer where second_order_rounding, biases corrected.
+// [weighted node][candidate].
+absl::StatusOr<std::vector<std::vector<CodingEffect>>> MeasureSensitivities(
+    const Graph& graph, const Calibration& calibration, const Tensor& images,
+    const std::vector<LayerPrecision>& candidates, bool second_order_rounding, ThreadPool* pool,
+    const std::function<void(int64_t, int64_t)>& progress);
 
 }  // namespace bitstage

@@ -12,11 +12,15 @@
 #include <span>
 #include <vector>
 
+#include "absl/status/statusor.h"
+
 namespace bitstage {
 
 class Hessian {
  public:
   explicit Hessian(int64_t size);
+  // As if `rows` inputs had been added whose elements are not correlated.
+  static Hessian Diagonal(std::span<const double> diagonal, int64_t rows);
 
   // Adds x xᵀ for every row x of a row-major rows x size matrix.
   void Add(std::span<const float> rows);
@@ -32,5 +36,11 @@ class Hessian {
   int64_t rows_ = 0;
   std::vector<float> sums_;  // size x size; only the lower triangle is kept up
 };
+
+// The lower Cholesky factor (row-major, 0 above the diagonal) of H + λ I with rows and columns in `order` (empty: as
+// they are). λ starts at `damping` of H's mean diagonal and is raised until there is a factor; without any input H is
+// taken as I. INVALID_ARGUMENT where H is not finite.
+absl::StatusOr<std::vector<double>> DampedFactor(const Hessian& hessian, double damping,
+                                                 std::span<const int64_t> order = {});
 
 }  // namespace bitstage

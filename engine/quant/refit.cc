@@ -1,30 +1,12 @@
 #include "engine/quant/refit.h"
 
-#include <cmath>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "engine/quant/dense.h"
+#include "engine/base/status_macros.h"
 
 namespace bitstage {
 namespace {
-
-// The lower Cholesky factor of H + λ I; λ is raised until there is one. Empty where H is not finite.
-std::vector<double> DampedFactor(const Hessian& hessian, double damping) {
-  const int64_t n = hessian.size();
-  double mean = 0;
-  for (int64_t i = 0; i < n; ++i) mean += hessian.At(i, i) / static_cast<double>(n);
-  if (!std::isfinite(mean)) return {};
-  std::vector<double> lower(static_cast<size_t>(n * n));
-  for (double share = damping; share < 1e6; share *= 10) {
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t j = 0; j <= i; ++j) lower[static_cast<size_t>(i * n + j)] = hessian.At(i, j);
-      lower[static_cast<size_t>(i * n + i)] += mean > 0 ? share * mean : 1.0;
-    }
-    if (CholeskyInPlace(lower, n)) return lower;
-  }
-  return {};
-}
 
 // Solves x L Lᵀ = b in place, b a row.
 void Solve(const std::vector<double>& lower, int64_t n, std::span<double> b) {
@@ -54,8 +36,7 @@ absl::StatusOr<std::vector<float>> RefitWeights(std::span<const float> weights, 
   const size_t group_weights = weights.size() / hessians.size();
   for (size_t group = 0; group < hessians.size(); ++group) {
     const int64_t n = hessians[group].size();
-    const std::vector<double> lower = DampedFactor(hessians[group], options.damping);
-    if (lower.empty()) return absl::InvalidArgumentError("refit: the Hessian is not finite");
+    BITSTAGE_ASSIGN_OR_RETURN(const std::vector<double> lower, DampedFactor(hessians[group], options.damping));
     std::vector<double> row(static_cast<size_t>(n));
     for (size_t at = group * group_weights; at < (group + 1) * group_weights; at += row.size()) {
       for (size_t k = 0; k < row.size(); ++k) row[k] = correlations[at + k];

@@ -21,9 +21,12 @@ namespace bitstage {
 
 struct SecondOrderOptions {
   double damping = 0.01;  // of the mean of H's diagonal
+  // Afterwards, so many times: the best scale a channel for the codes, then single codes moved as long as that lowers
+  // the error (code_search.h). 0: the published algorithm, scales as they are.
+  int rounds = 0;
 };
 
-// `start` rounded anew: its codebook, scales and alphas stay, the codes are chosen as above. hessians: one a group,
+// `start` rounded anew: its codebook and alphas stay, the codes are chosen as above. hessians: one a group,
 // each I/groups · KH · KW wide. A channel whose error by the damped H would not fall keeps its codes, so that the
 // result is never worse than `start`. INVALID_ARGUMENT for sizes that do not fit or a Hessian that is not finite.
 absl::StatusOr<WeightCodes> RoundSecondOrder(std::span<const float> weights, const WeightCodes& start,

@@ -34,7 +34,7 @@ constexpr int64_t kCalibrationBytes = int64_t{600} << 20;
 class PhaseBars {
  public:
   void Show(const std::string& phase, int64_t done, int64_t total) {
-    if (phase != phase_) {
+    if (phase != phase_ || !bar_) {
       phase_ = phase;
       done_ = 0;
       bar_.emplace(phase, total, Progress::StandardError());

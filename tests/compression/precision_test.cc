@@ -2,29 +2,36 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace bitstage {
 namespace {
 
+// What a rate takes here is what it is called, and noise falls by the ideal four a bit.
 LayerMenu Menu(int64_t weights, double noise_at_two_bits) {
   LayerMenu menu{weights, 1, {}};
-  for (int bits = kMinBits; bits <= kMaxBits; ++bits) {
-    menu.noise.push_back(noise_at_two_bits * std::pow(0.25, bits - kMinBits));
+  for (double rate = 1; rate <= 8; rate += 0.5) {
+    menu.options.push_back({rate, rate, noise_at_two_bits * std::pow(0.25, rate - 2)});
   }
   return menu;
 }
 
+const RateOption& OptionOf(const LayerMenu& menu, const LayerPrecision& precision) {
+  return *std::find_if(menu.options.begin(), menu.options.end(),
+                       [&](const RateOption& option) { return option.rate == precision.rate; });
+}
+
 double Noise(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecision>& precision) {
   double sum = 0;
-  for (size_t i = 0; i < menus.size(); ++i) sum += menus[i].noise[static_cast<size_t>(precision[i].bits - kMinBits)];
+  for (size_t i = 0; i < menus.size(); ++i) sum += OptionOf(menus[i], precision[i]).noise;
   return sum;
 }
 
 double Weights(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecision>& precision) {
   double sum = 0;
   for (size_t i = 0; i < menus.size(); ++i) {
-    sum += static_cast<double>(menus[i].weights) * precision[i].bits + 32.0 * static_cast<double>(menus[i].outputs);
+    sum += static_cast<double>(menus[i].weights) * OptionOf(menus[i], precision[i]).bits;
   }
   return sum;
 }
@@ -33,8 +40,8 @@ TEST(Allocate, FourTimesTheNoiseIsOneBitAndFourTimesTheWeightsOneBitLess) {
   // The closed form: b_i = (1/α) ln(p_i S / (t_i s_i C)).
   const std::vector<LayerMenu> menus = {Menu(1000, 1.0), Menu(1000, 16.0), Menu(16000, 16.0)};
   const auto precision = AllocateForNoise(menus, 0.0704).value();
-  EXPECT_EQ(precision[1].bits - precision[0].bits, 2);
-  EXPECT_EQ(precision[1].bits - precision[2].bits, 2);
+  EXPECT_EQ(precision[1].rate - precision[0].rate, 2);
+  EXPECT_EQ(precision[1].rate - precision[2].rate, 2);
   EXPECT_LE(Noise(menus, precision), 0.0704);
 }
 
@@ -44,15 +51,11 @@ TEST(Allocate, NoCheaperAssignmentMeetsTheSameNoise) {
     const auto precision = AllocateForNoise(menus, noise).value();
     EXPECT_LE(Noise(menus, precision), noise);
     const double cost = Weights(menus, precision);
-    for (int a = kMinBits; a <= kMaxBits; ++a) {
-      for (int b = kMinBits; b <= kMaxBits; ++b) {
-        for (int c = kMinBits; c <= kMaxBits; ++c) {
-          std::vector<LayerPrecision> other(3);
-          other[0].bits = a;
-          other[1].bits = b;
-          other[2].bits = c;
-          if (Weights(menus, other) < cost) {
-            EXPECT_GT(Noise(menus, other), noise) << a << b << c;
+    for (const RateOption& a : menus[0].options) {
+      for (const RateOption& b : menus[1].options) {
+        for (const RateOption& c : menus[2].options) {
+          if (100 * (a.bits + b.bits + c.bits) < cost) {
+            EXPECT_GT(a.noise + b.noise + c.noise, noise) << a.rate << " " << b.rate << " " << c.rate;
           }
         }
       }
@@ -61,23 +64,37 @@ TEST(Allocate, NoCheaperAssignmentMeetsTheSameNoise) {
 }
 
 TEST(Allocate, SizeIsKeptAndTooSmallASizeIsRefused) {
-  const std::vector<LayerMenu> menus = {Menu(1000, 1.0), Menu(5000, 2.0)};
-  const auto precision = AllocateForSize(menus, 6000 * 4 + 64);
+  const std::vector<LayerMenu> menus = {Menu(10000, 1.0), Menu(50000, 2.0)};
+  const auto precision = AllocateForSize(menus, 60000 * 4);
   ASSERT_TRUE(precision.ok()) << precision.status();
-  EXPECT_LE(Weights(menus, *precision), 6000 * 4 + 64);
-  EXPECT_GT(Weights(menus, *precision), 6000 * 3);
-  EXPECT_EQ(AllocateForSize(menus, 6000).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_LE(Weights(menus, *precision), 60000 * 4);
+  EXPECT_GT(Weights(menus, *precision), 60000 * 3);
+  EXPECT_EQ(AllocateForSize(menus, 60000).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(AllocateByDefault, WidensOnlyAsFarAsTheNoiseAsksAndManagesScalesThatOutweighTheWeights) {
-  const auto bits = [](const LayerMenu& menu) { return AllocateByDefault({menu}).value()[0].bits; };
-  EXPECT_EQ(bits(Menu(100000, 0.05)), 2) << "quiet at the narrowest width";
-  EXPECT_EQ(bits(Menu(100000, 0.7)), 4) << "quiet at four bits";
-  EXPECT_EQ(bits(Menu(100000, 2.0)), 4) << "quiet enough to pass, and a fifth bit would be over 4.45";
-  EXPECT_EQ(bits(Menu(100000, 1e6)), 5) << "loud whatever is done: up to 5.8 bits";
+  const auto rate = [](const LayerMenu& menu) { return AllocateByDefault({menu}).value()[0].rate; };
+  EXPECT_EQ(rate(Menu(1000000, 0.0125)), 1) << "quiet at the lowest rate";
+  EXPECT_EQ(rate(Menu(1000000, 0.4)), 3.5) << "quiet at three and a half bits";
+  EXPECT_EQ(rate(Menu(1000000, 1.1)), 3.5) << "quiet enough to pass, and more would be over the usual size";
+  EXPECT_EQ(rate(Menu(1000000, 1e6)), 5) << "loud whatever is done: up to the largest size";
   LayerMenu scales = Menu(9, 0.5);
   scales.outputs = 9;
   EXPECT_TRUE(AllocateByDefault({scales}).ok());
+}
+
+TEST(StoredBits, AreTheEntropyAndALittleOrTheWidthWhereThatIsLess) {
+  WeightCodes codes;
+  codes.shape = {100, 1000};
+  codes.bits = 4;
+  codes.kind = ScaleKind::kLayer;
+  codes.scale = {1};
+  codes.codes.assign(100000, 0);
+  for (size_t i = 0; i < codes.codes.size(); i += 2) codes.codes[i] = 1;
+  EXPECT_NEAR(StoredBits(codes), 100000, 5000) << "one bit a code";
+  codes.codebook = Codebook::kBinary;
+  codes.bits = 1;
+  EXPECT_DOUBLE_EQ(StoredBits(codes), 100032) << "nothing to gain";
 }
 
 }  // namespace

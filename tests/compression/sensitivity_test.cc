@@ -28,16 +28,21 @@ TEST(MeasureSensitivities, FallWithEveryBitAboutFourfold) {
   const Tensor images = RandomTensor({6, 8, 6, 6}, 9);
   const auto calibration = Calibrate(graph, images, nullptr, {});
   ASSERT_TRUE(calibration.ok());
-  const auto noise =
-      MeasureSensitivities(graph, *calibration, images, {4, 6, 8}, /*second_order_rounding=*/false, nullptr, {});
-  ASSERT_TRUE(noise.ok()) << noise.status();
-  ASSERT_EQ(noise->size(), 2u);
-  for (const std::vector<double>& layer : *noise) {
-    // 6 dB a bit: 16 for two bits, and room for the clip.
-    EXPECT_GT(layer[0] / layer[1], 8);
-    EXPECT_LT(layer[0] / layer[1], 32);
-    EXPECT_GT(layer[1] / layer[2], 8);
-    EXPECT_LT(layer[1] / layer[2], 32);
+  const std::vector<LayerPrecision> widths = {{.bits = 4}, {.bits = 6}, {.bits = 8}};
+  const std::vector<LayerPrecision> rates = {{.rate = 3}, {.rate = 5}, {.rate = 7}};
+  for (const auto& candidates : {widths, rates}) {
+    const auto effects =
+        MeasureSensitivities(graph, *calibration, images, candidates, /*second_order_rounding=*/false, nullptr, {});
+    ASSERT_TRUE(effects.ok()) << effects.status();
+    ASSERT_EQ(effects->size(), 2u);
+    for (const std::vector<CodingEffect>& layer : *effects) {
+      for (size_t i = 0; i + 1 < layer.size(); ++i) {
+        // 6 dB a bit: 16 for two bits, and room for the clip.
+        EXPECT_GT(layer[i].noise / layer[i + 1].noise, 8);
+        EXPECT_LT(layer[i].noise / layer[i + 1].noise, 32);
+        EXPECT_NEAR(layer[i + 1].bits - layer[i].bits, 2, 0.4);
+      }
+    }
   }
 }
 

@@ -134,6 +134,36 @@ TEST(SecondOrderRounding, LowersTheOutputErrorOfEveryCodebook) {
   }
 }
 
+TEST(SecondOrderRounding, RoundsOfScalesAndSingleCodesLowerTheErrorFurther) {
+  const Shape shape = {12, 8, 3, 3};
+  const std::vector<float> weights = Gaussian(static_cast<size_t>(shape.elements()), 5, 0.1);
+  const std::vector<Hessian> hessians = {HessianOf(72, CorrelatedRows(400, 72, 6))};
+  for (const WeightCodes& start : StartsOfEveryCodebook(shape, weights)) {
+    const auto published = RoundSecondOrder(weights, start, hessians);
+    const auto further = RoundSecondOrder(weights, start, hessians, {.rounds = 3});
+    ASSERT_TRUE(published.ok() && further.ok());
+    EXPECT_TRUE(Validate(*further).ok());
+    EXPECT_LT(OutputError(weights, *further, hessians), 0.99 * OutputError(weights, *published, hessians))
+        << Name(start.codebook) << start.bits << " " << Name(start.kind);
+  }
+}
+
+TEST(DampedFactor, EndsForASingularHessianWithoutDamping) {
+  Hessian singular(4);
+  singular.Add(std::vector<float>{1, 2, 3, 4});
+  const auto lower = DampedFactor(singular, 0);
+  ASSERT_TRUE(lower.ok()) << lower.status();
+  for (int64_t i = 0; i < 4; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      double product = 0;
+      for (int64_t k = 0; k < 4; ++k) {
+        product += (*lower)[static_cast<size_t>(i * 4 + k)] * (*lower)[static_cast<size_t>(j * 4 + k)];
+      }
+      EXPECT_NEAR(product, singular.At(i, j), 1e-3);
+    }
+  }
+}
+
 TEST(SecondOrderRounding, IsNeverWorseThanItsStartOnItsOwnObjective) {
   for (uint32_t seed = 0; seed < 30; ++seed) {
     const Shape shape = {3, 10};
