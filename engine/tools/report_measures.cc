@@ -208,13 +208,13 @@ absl::StatusOr<std::vector<report::Sensitivity>> MeasureReportSensitivities(cons
   };
   BITSTAGE_ASSIGN_OR_RETURN(const Calibration calibration, Calibrate(graph, images, pool, {}));
   BITSTAGE_ASSIGN_OR_RETURN(
-      const std::vector<std::vector<double>> noise,
-      MeasureSensitivities(graph, calibration, images, {bits}, /*second_order_rounding=*/false, pool, show));
+      const std::vector<std::vector<CodingEffect>> effects,
+      MeasureSensitivities(graph, calibration, images, {{.bits = bits}}, /*second_order_rounding=*/false, pool, show));
   const double margin = std::max(MeanMargin(calibration.features), 1e-12);
   std::vector<report::Sensitivity> sensitivities;
   const std::vector<size_t> nodes = WeightedNodes(graph);
   for (size_t i = 0; i < nodes.size(); ++i) {
-    sensitivities.push_back({graph.nodes[nodes[i]].name, noise[i][0] / margin});
+    sensitivities.push_back({graph.nodes[nodes[i]].name, effects[i][0].noise / margin});
   }
   return sensitivities;
 }
