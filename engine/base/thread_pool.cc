@@ -46,15 +46,7 @@ class ThreadPool::Workers {
     Wake((count - 1) / grain);
     loop.Share(0);
     state_.fetch_and(~kOpen, std::memory_order_relaxed);
-    // Those who came hold a pointer to `loop` on this stack, and each is at its last chunk.
-    const auto spin_end = std::chrono::steady_clock::now() + kSpinTime;
-    while ((state_.load(std::memory_order_acquire) & kWorkers) != 0) {
-      if (std::chrono::steady_clock::now() < spin_end) {
-        Pause();
-      } else {
-        std::this_thread::yield();
-      }
-    }
+    AwaitWorkers();
     busy_.store(false, std::memory_order_release);
     return true;
   }
@@ -75,8 +67,10 @@ class ThreadPool::Workers {
     }
   };
 
-  // state_: how many workers are in the loop, whether more may come, and the loop's number.
-  static constexpr uint64_t kWorkers = 0xffff;
+  // state_: how many workers are in the loop, whether the caller sleeps until they are done, whether more may come, and
+  // the loop's number.
+  static constexpr uint64_t kWorkers = 0x7fff;
+  static constexpr uint64_t kAwaited = 0x8000;
   static constexpr uint64_t kOpen = 0x10000;
   static constexpr uint64_t kNumber = 0x20000;
   static constexpr uint64_t kStop = ~uint64_t{0} & ~kOpen;
@@ -90,6 +84,31 @@ class ThreadPool::Workers {
       sleeping = sleeping_;
     }
     for (int64_t i = 0; i < std::min(workers, sleeping); ++i) wake_.NotifyOne();
+  }
+
+  // Those who came hold a pointer to the loop on the caller's stack, and each is at its last chunk. One that the system
+  // took off its CPU there may be long: no spinning then, which would keep others off ours, the worker perhaps.
+  void AwaitWorkers() {
+    const auto spin_end = std::chrono::steady_clock::now() + kSpinTime;
+    do {
+      if ((state_.load(std::memory_order_acquire) & kWorkers) == 0) return;
+      Pause();
+    } while (std::chrono::steady_clock::now() < spin_end);
+    MutexLock lock(mutex_);
+    // The last worker sees kAwaited as it leaves, or has left before.
+    uint64_t state = state_.fetch_or(kAwaited, std::memory_order_acquire);
+    while ((state & kWorkers) != 0) {
+      done_.Wait(mutex_);
+      state = state_.load(std::memory_order_acquire);
+    }
+    state_.fetch_and(~kAwaited, std::memory_order_relaxed);
+  }
+
+  void Leave() {
+    const uint64_t before = state_.fetch_sub(1, std::memory_order_acq_rel);
+    if ((before & kAwaited) == 0 || (before & kWorkers) != 1) return;
+    MutexLock lock(mutex_);
+    done_.NotifyOne();
   }
 
   // The state once it is about another loop than `seen`.
@@ -128,7 +147,7 @@ class ThreadPool::Workers {
       seen = NumberOf(state);
       if (!TryEnter(state)) continue;
       loop_->Share(worker);
-      state_.fetch_sub(1, std::memory_order_release);
+      Leave();
     }
   }
 
@@ -137,6 +156,7 @@ class ThreadPool::Workers {
   Loop* loop_ = nullptr;  // written before state_ opens the loop, read after entering it
   Mutex mutex_;
   CondVar wake_;
+  CondVar done_;
   int64_t sleeping_ BITSTAGE_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_;
 };
