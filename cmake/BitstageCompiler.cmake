@@ -15,6 +15,9 @@ endif()
 if(BITSTAGE_SANITIZE)
   add_compile_options(-fsanitize=${BITSTAGE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${BITSTAGE_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-maybe-uninitialized)  # g++ 12 gives it for Abseil's headers among the checks
+  endif()
 endif()
 
 find_program(CCACHE_PROGRAM ccache)
