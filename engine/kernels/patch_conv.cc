@@ -283,10 +283,15 @@ class Runner {
     tile.residual_pixel_stride = call_.residual_pixel_stride;
     tile.output_pixel_stride = call_.output_pixel_stride;
     if (pipelined_ && Use(count, tier_.runs[blocks - 1].pixels) >= kMinPipelinedUse) {
-      PlaceTile(first_pixel, channel, tile);
-      tile.patch = patch;
-      tile.pixels = count;
-      return tier_.runs[blocks - 1].run(tile);
+      for (int64_t pixel = 0; pixel < count; pixel += tile.pixels) {
+        // Whole tiles at a time, and no short rest.
+        tile.pixels = count - pixel < 2 * kMinChunkPixels ? count - pixel : kMinChunkPixels;
+        for (int64_t i = 0; i < tile.pixels; i += kMaxTilePixels) ahead_.Piece();
+        PlaceTile(first_pixel + pixel, channel, tile);
+        tile.patch = patch + pixel * pixel_bytes;
+        tier_.runs[blocks - 1].run(tile);
+      }
+      return;
     }
     for (int64_t pixel = 0; pixel < count;) {
       int64_t pixels = std::min(kernel.pixels, count - pixel);

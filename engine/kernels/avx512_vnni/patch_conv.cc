@@ -56,19 +56,28 @@ BITSTAGE_INLINE void StoreSixteen(uint8_t* output, __m128i codes, int64_t channe
   }
 }
 
-// Registers of kRepeats pixels of 64 / kRepeats channels.
-template <int kRepeats, int kCount>
-BITSTAGE_INLINE void Double(const PaddedTransform& transform, __m512i (&packed)[kCount], int first = 0) {
-  for (int k = 0; k < transform.doubling_count; ++k) {
-    const __mmask64 doubling = DoublingOf<kRepeats>(transform, k, first);
-    Unrolled<kCount>([&](auto i) { packed[i] = Doubled(packed[i], doubling); });
+// PaddedTransform::doublings for registers of as many pixels of kBlocks blocks as they hold.
+template <int kBlocks>
+struct Doublings {
+  explicit Doublings(const PatchTile& tile) : count(tile.transform.doubling_count) {
+    constexpr int kRepeats = kBlocks >= 3 ? 1 : 4 / kBlocks;
+    for (int k = 0; k < count; ++k) masks[k] = DoublingOf<kRepeats>(tile.transform, k, tile.half ? 32 : 0);
+  }
+  int count;
+  __mmask64 masks[kMaxShift];
+};
+
+template <int kBlocks, int kCount>
+BITSTAGE_INLINE void Double(const Doublings<kBlocks>& doublings, __m512i (&packed)[kCount]) {
+  for (int k = 0; k < doublings.count; ++k) {
+    Unrolled<kCount>([&](auto i) { packed[i] = Doubled(packed[i], doublings.masks[k]); });
   }
 }
 
 // Codes of kPixels x kBlocks · 16 channels, four registers a time: as many pixels as fill them.
 template <int kPixels, int kBlocks>
-BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, uint8_t* output, int64_t pixels,
-                                const __m512i (&symbols)[kPixels][kBlocks]) {
+BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const Doublings<kBlocks>& doublings, uint8_t* output,
+                                int64_t pixels, const __m512i (&symbols)[kPixels][kBlocks]) {
   const int64_t stride = tile.output_pixel_stride;
   const uint8_t* low_codes = tile.transform.low_codes;
   const uint8_t* high_codes = tile.transform.high_codes;
@@ -81,7 +90,7 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, uint8_t* output, int64_t 
       const __m512i last = symbols[i][kBlocks - 1];  // of three blocks the fourth is not stored
       packed[i] = Pack(symbols[i][0], symbols[i][1], symbols[i][2], last);
     });
-    Double<1>(tile.transform, packed);
+    Double(doublings, packed);
     Unrolled<kPixels>([&](auto i) {
       const __m512i codes = Clamp(packed[i], low, high);
       if (i >= pixels) return;
@@ -109,7 +118,7 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, uint8_t* output, int64_t 
       constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
       packed[pair] = Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]);
     });
-    Double<2>(tile.transform, packed, tile.half ? 32 : 0);
+    Double(doublings, packed);
     Unrolled<(kPixels + 1) / 2>([&](auto pair) {
       constexpr int kFirst = pair * 2;
       constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
@@ -129,7 +138,7 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, uint8_t* output, int64_t 
       constexpr int k3 = kFirst + 3 < kLast ? kFirst + 3 : kLast;
       packed[four] = Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]);
     });
-    Double<4>(tile.transform, packed);
+    Double(doublings, packed);
     Unrolled<(kPixels + 3) / 4>([&](auto four) {
       constexpr int kFirst = four * 4;
       const __m512i codes = Clamp(packed[four], low, high);
@@ -182,7 +191,8 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
       Unrolled<kPixels>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
     });
   }
-  StoreCodes<kPixels, kBlocks>(tile, static_cast<uint8_t*>(tile.output), tile.pixels, symbols);
+  StoreCodes<kPixels, kBlocks>(tile, Doublings<kBlocks>(tile), static_cast<uint8_t*>(tile.output), tile.pixels,
+                               symbols);
 }
 
 // The sums of the kPixels pixels whose patches begin at `patch`.
@@ -237,6 +247,7 @@ template <int kPixels, int kBlocks>
 __attribute__((flatten)) void PipelinedKernel(const PatchTile& tile) {
   const int64_t pixel_bytes = tile.pixel_bytes;
   const int64_t block_bytes = tile.block_bytes;
+  const Doublings<kBlocks> doublings(tile);
   const int64_t last = tile.pixels - kPixels;  // the last tile ends with the last pixel, and repeats some
   const auto accumulate = [&](int64_t pixel, __m512i(&acc)[kPixels][kBlocks]) __attribute__((always_inline)) {
     Unrolled<kBlocks>([&](auto b) {
@@ -257,7 +268,7 @@ __attribute__((flatten)) void PipelinedKernel(const PatchTile& tile) {
       Unrolled<kPixels>(
           [&](auto i) { acc[i][b] = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][b]), mult, add)); });
     });
-    StoreCodes<kPixels, kBlocks>(tile, static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride,
+    StoreCodes<kPixels, kBlocks>(tile, doublings, static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride,
                                  last < 0 ? tile.pixels : kPixels, acc);
   };
   __m512i acc[kPixels][kBlocks];
