@@ -31,6 +31,11 @@ size_t HeaderRoom(const FrameBoundary& boundary, int64_t rows) {
   return 64 + tables + 4 * static_cast<size_t>(std::max<int64_t>(rows, codec::kMaxLanes));
 }
 
+// Codes that the widest decoders take from registers have at most eight bits. Tables whose codes fit in so many for
+// less than 3 % are limited to them.
+constexpr int kWidestInlinePair = 6;
+int LongestInlineCode(int bits) { return bits <= kWidestInlinePair ? std::min(bits + 3, 8) : kMaxCodeLength; }
+
 // The coding that is tried for `wanted`.
 FrameCoding Possible(FrameCoding wanted, const FrameBoundary& boundary) {
   if (wanted == FrameCoding::kPreferred) wanted = boundary.preferred();
@@ -91,8 +96,9 @@ class Writer {
   std::span<const std::byte> Inline() {
     int widest = 0;
     for (int form = 0; form < boundary_.forms(); ++form) widest = std::max(widest, boundary_.FormBits(form, false));
-    // A table of pairs must be worth its bytes.
-    header_.pairs = boundary_.CanPair() && static_cast<int64_t>(codes_.size()) >= int64_t{128} << (2 * widest);
+    // A table of pairs must be worth its bytes, and the time it takes to make.
+    header_.pairs = 2 * widest <= kWidestInlinePair && static_cast<int64_t>(codes_.size()) >= int64_t{512}
+                                                                                                  << (2 * widest);
     CellTables tables = boundary_.InlineTables(header_.pairs);
     uint32_t counts[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable] = {};
     codec::EncodeEntry encode[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable];
@@ -105,15 +111,19 @@ class Writer {
     for (int form = 0; form < boundary_.forms(); ++form) {
       const size_t cells = size_t{1} << boundary_.FormBits(form, header_.pairs);
       const size_t at = static_cast<size_t>(form) << tables.stride_bits;
-      const std::vector<uint64_t> wide(counts + at, counts + at + cells);
-      const std::vector<uint8_t> lengths = *HuffmanLengths(wide, kMaxCodeLength);
+      uint64_t wide[codec::kMaxCellsPerTable];
+      std::copy_n(counts + at, cells, wide);
+      const std::span<uint8_t> lengths(all_lengths + at, cells);
+      if (!HuffmanLengths(std::span(wide, cells), LongestInlineCode(boundary_.FormBits(form, header_.pairs)), lengths)
+               .ok()) {
+        return {};
+      }
       codec::FillEncode(lengths, encode + at);
       for (const uint8_t length : lengths) {
         tables_room[nibble / 2] |= static_cast<std::byte>(length << (4 * (nibble % 2)));
         ++nibble;
         tables.longest = std::max<int>(tables.longest, length);
       }
-      std::copy(lengths.begin(), lengths.end(), all_lengths + at);
     }
     tables.encode = encode;
     tables.lengths = all_lengths;

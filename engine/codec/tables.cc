@@ -82,20 +82,30 @@ absl::Status Validate(const CodeTables& tables, const Grid& grid, int64_t channe
 
 namespace codec {
 
+namespace {
+
+// The low 16 bits, the lowest highest.
+uint32_t Reversed(uint32_t bits) {
+  bits = (bits & 0x5555) << 1 | (bits >> 1 & 0x5555);
+  bits = (bits & 0x3333) << 2 | (bits >> 2 & 0x3333);
+  bits = (bits & 0x0f0f) << 4 | (bits >> 4 & 0x0f0f);
+  return (bits & 0xff) << 8 | bits >> 8;
+}
+
+}  // namespace
+
 void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode) {
   const bool single = std::count(lengths.begin(), lengths.end(), 0) + 1 == static_cast<std::ptrdiff_t>(lengths.size());
   std::fill_n(encode, lengths.size(), EncodeEntry{0, 0});
   if (single) return;
-  uint32_t next = 0;
-  for (int length = 1; length <= kMaxCodeLength; ++length) {
-    next <<= 1;
-    for (size_t cell = 0; cell < lengths.size(); ++cell) {
-      if (lengths[cell] != length) continue;
-      uint32_t reversed = 0;
-      for (int i = 0; i < length; ++i) reversed = reversed << 1 | (next >> i & 1);
-      encode[cell] = {static_cast<uint16_t>(reversed), static_cast<uint16_t>(length)};
-      ++next;
-    }
+  uint32_t next[kMaxCodeLength + 2] = {};  // codes of a length, the first bit highest
+  for (const uint8_t length : lengths) ++next[length + 1];
+  next[1] = 0;
+  for (int length = 2; length <= kMaxCodeLength; ++length) next[length] = (next[length] + next[length - 1]) << 1;
+  for (size_t cell = 0; cell < lengths.size(); ++cell) {
+    const int length = lengths[cell];
+    if (length == 0) continue;
+    encode[cell] = {static_cast<uint16_t>(Reversed(next[length]++) >> (16 - length)), static_cast<uint16_t>(length)};
   }
 }
 

@@ -110,7 +110,11 @@ class GroupWalk {
  public:
   explicit GroupWalk(const CellTables& tables) : tables_(tables) {
     alignas(64) uint8_t groups[64];
-    for (int i = 0; i < 64; ++i) groups[i] = tables.group_of[i % tables.channels];
+    // A division for each would take longer than the rest of a small frame.
+    for (int64_t i = 0, channel = 0; i < 64; ++i) {
+      groups[i] = tables.group_of[channel];
+      if (++channel == tables.channels) channel = 0;
+    }
     repeated_ = _mm512_load_si512(groups);
   }
   // Of cells that CellWalk gave with this channel and count.

@@ -114,15 +114,16 @@ class Encoder {
     }
     const __m512i cells = _mm512_or_si512(own.first, _mm512_sll_epi16(own.second, bits_));
     const __m512i group = groups_.At(channel, count);
-    sink_.AppendEntries(
-        Entries(_mm512_castsi512_si128(cells), _mm512_castsi512_si128(context), _mm512_castsi512_si128(group), count),
-        Entries(_mm512_extracti32x4_epi32(cells, 1), _mm512_extracti32x4_epi32(context, 1),
-                _mm512_extracti32x4_epi32(group, 1), count - 16));
-    if (count <= 32 || sink_.at() > limit_) return;
-    sink_.AppendEntries(Entries(_mm512_extracti32x4_epi32(cells, 2), _mm512_extracti32x4_epi32(context, 2),
-                                _mm512_extracti32x4_epi32(group, 2), count - 32),
-                        Entries(_mm512_extracti32x4_epi32(cells, 3), _mm512_extracti32x4_epi32(context, 3),
-                                _mm512_extracti32x4_epi32(group, 3), count - 48));
+    __m512i entries[4];
+    entries[0] =
+        Entries(_mm512_castsi512_si128(cells), _mm512_castsi512_si128(context), _mm512_castsi512_si128(group), count);
+    entries[1] = Entries(_mm512_extracti32x4_epi32(cells, 1), _mm512_extracti32x4_epi32(context, 1),
+                         _mm512_extracti32x4_epi32(group, 1), count - 16);
+    entries[2] = Entries(_mm512_extracti32x4_epi32(cells, 2), _mm512_extracti32x4_epi32(context, 2),
+                         _mm512_extracti32x4_epi32(group, 2), count - 32);
+    entries[3] = Entries(_mm512_extracti32x4_epi32(cells, 3), _mm512_extracti32x4_epi32(context, 3),
+                         _mm512_extracti32x4_epi32(group, 3), count - 48);
+    sink_.AppendEntries(entries, limit_);
   }
 
   // EncodeEntries of the first `left` of 16 cells, zeros for the others.

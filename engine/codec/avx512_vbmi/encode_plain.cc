@@ -55,11 +55,10 @@ struct RegisterEncoder {
     const __m512i first = _mm512_and_si512(length32, low32);
     const __m512i length64 = _mm512_add_epi64(first, _mm512_srli_epi64(length32, 32));
     if (entries == 256 && _mm512_cmpgt_epu64_mask(length64, _mm512_set1_epi64(kMaxAppend)) != 0) {
-      alignas(64) uint32_t code[16];
-      alignas(64) uint32_t length[16];
-      _mm512_store_si512(code, code32);
-      _mm512_store_si512(length, length32);
-      sink.Append<16>(code, length);
+      sink.Append(_mm512_cvtepu32_epi64(_mm512_castsi512_si256(code32)),
+                  _mm512_cvtepu32_epi64(_mm512_castsi512_si256(length32)));
+      sink.Append(_mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(code32, 1)),
+                  _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(length32, 1)));
       return;
     }
     const __m512i code64 =
@@ -84,13 +83,12 @@ struct GatherEncoder {
       return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), static_cast<__mmask16>(First(left)), index,
                                          tables.encode, 4);
     };
-    sink.AppendEntries(
+    const __m512i all[4] = {
         entries(_mm512_castsi512_si128(cells), _mm512_castsi512_si128(group), count),
-        entries(_mm512_extracti32x4_epi32(cells, 1), _mm512_extracti32x4_epi32(group, 1), Left(count, 16)));
-    if (count <= 32 || sink.at() > limit) return;
-    sink.AppendEntries(
+        entries(_mm512_extracti32x4_epi32(cells, 1), _mm512_extracti32x4_epi32(group, 1), Left(count, 16)),
         entries(_mm512_extracti32x4_epi32(cells, 2), _mm512_extracti32x4_epi32(group, 2), Left(count, 32)),
-        entries(_mm512_extracti32x4_epi32(cells, 3), _mm512_extracti32x4_epi32(group, 3), Left(count, 48)));
+        entries(_mm512_extracti32x4_epi32(cells, 3), _mm512_extracti32x4_epi32(group, 3), Left(count, 48))};
+    sink.AppendEntries(all, limit);
   }
   static inline __attribute__((always_inline)) int64_t Left(int64_t count, int64_t before) {
     return count > before ? count - before : 0;
