@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Regenerates the tables of docs/accuracy.md from the test data (README): what each method keeps of each network.
-#   scripts/tables.sh [TABLE…]        default, widths, dqa; all where none is named
+#   scripts/tables.sh [TABLE…]        default, widths, sizes, segmentation, dqa; all where none is named
+# BITSTAGE_NETWORKS="NAME…" leaves out the rows of other networks.
 # Every piece is kept in build/tables and made only where it is missing, so that a run that was stopped goes on where it
 # was; delete a piece to make it anew. Hours of CPU for all (the greedy rankings of `dqa` take most of them).
 set -euo pipefail
@@ -22,6 +23,9 @@ piece() {
   fi
   cat "$file"
 }
+
+# Whether a network's rows are wanted.
+wanted() { [ -z "${BITSTAGE_NETWORKS:-}" ] || [[ " $BITSTAGE_NETWORKS " == *" $1 "* ]]; }
 
 # Sets `calibration` and `test` for a network: never the same images.
 images_of() {
@@ -72,6 +76,7 @@ table_default() {
   local name
   for name in cifar10_resnet{8,20,20_proj,32,56} mnist_lenet imagenet_mobilenet_v1_0.25_224 \
     imagenet_mobilenet_v2_1.0_224_q8 imagenet_squeezenet_v1.1; do
+    wanted "$name" || continue
     piece "default-$name" quantized_row "$name"
   done
 }
@@ -80,10 +85,56 @@ table_widths() {
   echo "### Uniform widths, nothing retrained"
   row_title
   local name how
-  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224; do
+  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 \
+    imagenet_mobilenet_v2_1.0_224_q8; do
+    wanted "$name" || continue
     for how in "8 8" "8 4" "8 3" "6 6" "5 8" "4 8" "4 4" "3 8" "3 4" "2 8"; do
       piece "widths-$name-${how/ /-}" quantized_row "$name" --weights "uniform:${how% *}" --activations "uniform:${how#* }"
     done
+  done
+}
+
+table_sizes() {
+  echo "### Adaptive weights within a size (coded, tables and scales included), 8-bit activations"
+  row_title
+  local name bits
+  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224; do
+    wanted "$name" || continue
+    for bits in 1.9 2.4 3.1 3.8 4.5; do
+      piece "sizes-$name-$bits" quantized_row "$name" --budget "$bits bits"
+    done
+  done
+}
+
+# Calibrated on photographs that have no masks; tested on all images that have.
+segmentation_row() {
+  local name=$1 classes=$2 work
+  shift 2
+  work=$(mktemp -d)
+  "$model_tool" quantize "$data/models/$name/model.onnx" --calibration "$data/imagenet/samples_orig_300.tar" "$@" \
+    -o "$work/m.bitstage" --json | tail -n 1 >"$work/q.json"
+  "$model_tool" evaluate "$work/m.bitstage" --data "$data/voc/voc_person_120.tar" --class-map "$classes" \
+    --against "$data/models/$name/model.onnx" --json | tail -n 1 >"$work/e.json"
+  python3 - "$name" "$*" "$work/q.json" "$work/e.json" <<'PYTHON'
+import json, sys
+name, how, q, e = sys.argv[1], sys.argv[2], json.load(open(sys.argv[3])), json.load(open(sys.argv[4]))
+how = how.replace("--weights ", "").replace("--activations ", "") or "default"
+print(f"| {name} | {how} | {q['bits_per_weight']:.2f} | {q['file_bytes'] / 1000:.0f} | {e['images']} | {e['iou']:.4f} "
+      f"| {e['against_iou']:.4f} | {100 * e['agreement']:.2f} |")
+PYTHON
+  rm -r "$work"
+}
+
+table_segmentation() {
+  echo "### Segmentation: intersection over union of persons"
+  echo "| network | weights, activations | bits a weight | file, KB | images | IoU | float | agreement, % of pixels |"
+  echo "|---|---|---|---|---|---|---|---|"
+  local network
+  for network in "seg_unet_person_128 1:15" "seg_deeplabv3_mnv2_voc_q8 15:15"; do
+    set -- $network
+    wanted "$1" || continue
+    piece "segmentation-$1-8-8" segmentation_row "$1" "$2" --weights uniform:8 --activations uniform:8
+    piece "segmentation-$1-default" segmentation_row "$1" "$2"
   done
 }
 
@@ -105,6 +156,7 @@ table_dqa() {
   local name
   for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 \
     imagenet_mobilenet_v2_1.0_224_q8; do
+    wanted "$name" || continue
     piece "dqa-cheap-$name" study "$name" 500 "$cheap,$static"
   done
   echo "#### The paper's greedy ranking (it runs the network once a channel)"
@@ -114,11 +166,11 @@ table_dqa() {
   piece dqa-greedy-imagenet_mobilenet_v1_0.25_224 study imagenet_mobilenet_v1_0.25_224 100 "$greedy"
 }
 
-[ $# -gt 0 ] || set -- default widths dqa
+[ $# -gt 0 ] || set -- default widths sizes segmentation dqa
 for table in "$@"; do
   case $table in
-    default | widths | dqa) "table_$table" ;;
-    *) echo "tables.sh: no table '$table' (default, widths, dqa)" >&2; exit 2 ;;
+    default | widths | sizes | segmentation | dqa) "table_$table" ;;
+    *) echo "tables.sh: no table '$table' (default, widths, sizes, segmentation, dqa)" >&2; exit 2 ;;
   esac
   echo
 done

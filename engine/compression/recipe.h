@@ -47,8 +47,9 @@ enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints };
 // How much an adaptive allocation may spend.
 struct Budget {
   BudgetKind kind = BudgetKind::kNoise;
-  // kNoise: output noise over the margin, mean‖r_z‖² / mean‖r*‖² · kBits: mean bits a weight ·
-  // kBytes: weights and scales at rest · kPoints: top-1 points that calibration images may lose against float.
+  // kNoise: output noise over the margin, mean‖r_z‖² / mean‖r*‖² · kBits: mean bits a weight
+  // at rest, coded, tables and scales included · kBytes: the same in all · kPoints: top-1 points that calibration
+  // images may lose against float.
   double amount = 0;
 };
 

@@ -25,6 +25,17 @@ absl::StatusOr<CodeSearch> CodeSearch::Create(std::span<const float> weights, co
   std::stable_sort(search.order_.begin(), search.order_.end(),
                    [&](int64_t a, int64_t b) { return hessian.At(a, a) < hessian.At(b, b); });
   BITSTAGE_ASSIGN_OR_RETURN(search.lower_, DampedFactor(hessian, damping, search.order_));
+  // The damped H; how much it took to damp it shows in the factor's first entry.
+  const int64_t n = search.size_;
+  const double damp = search.lower_[0] * search.lower_[0] - hessian.At(search.order_[0], search.order_[0]);
+  search.hessian_.resize(search.lower_.size());
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      const double value = hessian.At(search.order_[static_cast<size_t>(i)], search.order_[static_cast<size_t>(j)]);
+      search.hessian_[static_cast<size_t>(i * n + j)] = search.hessian_[static_cast<size_t>(j * n + i)] = value;
+    }
+    search.hessian_[static_cast<size_t>(i * n + i)] += damp;
+  }
   const int64_t width = codes.shape.rank() == 4 ? codes.shape[3] : 1;
   const int64_t positions = codes.shape.rank() == 4 ? codes.shape[2] * width : 1;
   for (int64_t o = first; o < first + count; ++o) {
@@ -89,19 +100,7 @@ std::vector<double> CodeSearch::TimesHessian(const std::vector<double>& rows) co
   return product;
 }
 
-void CodeSearch::MakeHessian() {
-  if (!hessian_.empty()) return;
-  const int64_t n = size_;
-  std::vector<double> upper(lower_.size());
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j <= i; ++j) upper[static_cast<size_t>(j * n + i)] = lower_[static_cast<size_t>(i * n + j)];
-  }
-  hessian_.assign(lower_.size(), 0.0);
-  AddProduct(Sign::kPlus, n, n, n, lower_.data(), n, upper.data(), n, hessian_.data(), n);
-}
-
 void CodeSearch::Descend(const CodePrices& prices, int sweeps) {
-  MakeHessian();
   const int64_t n = size_;
   std::vector<double> errors(codes_.size());
   for (size_t at = 0; at < errors.size(); ++at) errors[at] = Error(at);
@@ -144,7 +143,6 @@ void CodeSearch::Descend(const CodePrices& prices, int sweeps) {
 
 void CodeSearch::FitScales() {
   if (!scale_per_channel_) return;
-  MakeHessian();
   std::vector<double> units(codes_.size());  // a: weights by scale 1
   for (int64_t row = 0; row < count_; ++row) {
     for (int64_t k = 0; k < size_; ++k) {

@@ -63,7 +63,6 @@ class CodeSearch {
  private:
   [[nodiscard]] size_t At(int64_t row, int64_t k) const { return static_cast<size_t>(row * size_ + k); }
   [[nodiscard]] double Error(size_t at) const { return weights_[at] - steps_[at] * codes_[at]; }
-  void MakeHessian();
   [[nodiscard]] std::vector<double> TimesHessian(const std::vector<double>& rows) const;
   [[nodiscard]] int Choose(double x, double weight, const CodePrices& prices) const;
 
@@ -73,7 +72,7 @@ class CodeSearch {
   bool scale_per_channel_ = false;
   std::vector<int64_t> order_;           // position k stands for column order_[k]
   std::vector<double> lower_;            // L of the damped H, columns in that order
-  std::vector<double> hessian_;          // the damped H itself, made when it is needed
+  std::vector<double> hessian_;          // the damped H itself
   std::vector<double> weights_, steps_;  // steps: scale · alpha of every column
   std::vector<double> scales_;
   std::vector<int8_t> codes_;
