@@ -12,6 +12,7 @@
 #include "engine/compression/grid_assignment.h"
 #include "engine/compression/lowering.h"
 #include "engine/compression/precision.h"
+#include "engine/compression/wire_budget.h"
 #include "engine/graph/passes.h"
 #include "engine/reference/float_executor.h"
 
@@ -88,27 +89,31 @@ std::vector<int64_t> Decisions(const Tensor& features) {
 // The work of one call of Compress.
 class Compression {
  public:
-  Compression(const Tensor& images, const Recipe& recipe, ThreadPool* pool, const CompressionProgress& progress)
-      : images_(images), recipe_(recipe), pool_(pool), progress_(progress) {}
+  Compression(const Tensor& images, const Recipe& recipe, ThreadPool* pool, const CompressionProgress& progress,
+              Stopwatch* stopwatch)
+      : images_(images), recipe_(recipe), pool_(pool), progress_(progress), stopwatch_(stopwatch) {}
 
   absl::StatusOr<Graph> Run(Graph graph) {
     OwnConstants(graph);
     BITSTAGE_ASSIGN_OR_RETURN(calibration_, Calibrate(graph, images_, pool_, Phase("calibrating")));
-    Graph with_grids = graph.Clone();
-    BITSTAGE_RETURN_IF_ERROR(AssignGrids(with_grids, calibration_, recipe_.activations));
+    if (recipe_.budget && recipe_.budget->kind == BudgetKind::kMilliseconds) return LowerWithinTime(graph);
+    BITSTAGE_ASSIGN_OR_RETURN(Graph with_grids, WithGrids(graph));
     if (recipe_.weights.method != WeightMethod::kAdaptive) {
       return LowerTo(with_grids, FixedPrecision(graph, recipe_.weights));
     }
     BITSTAGE_ASSIGN_OR_RETURN(const std::vector<LayerMenu> menus,
                               MeasureMenus(graph, calibration_, images_, recipe_.second_order_rounding, pool_,
                                            Phase("measuring sensitivities")));
-    if (!recipe_.budget) return LowerTo(with_grids, AllocateByDefault(menus));
+    if (!recipe_.budget || recipe_.budget->kind == BudgetKind::kWireBytes)
+      return LowerTo(with_grids, AllocateByDefault(menus));
     const Budget& budget = *recipe_.budget;
     switch (budget.kind) {
       case BudgetKind::kNoise: return LowerTo(with_grids, AllocateForNoise(menus, budget.amount));
       case BudgetKind::kPoints: return LowerWithinPoints(with_grids, menus, budget.amount);
       case BudgetKind::kBits:
-      case BudgetKind::kBytes: break;
+      case BudgetKind::kBytes:
+      case BudgetKind::kMilliseconds:
+      case BudgetKind::kWireBytes: break;
     }
     int64_t weights = 0;
     for (const LayerMenu& menu : menus) weights += menu.weights;
@@ -121,6 +126,24 @@ class Compression {
   std::function<void(int64_t, int64_t)> Phase(const std::string& name) const {
     if (!progress_) return {};
     return [this, name](int64_t done, int64_t total) { progress_(name, done, total); };
+  }
+
+  absl::StatusOr<Graph> WithGrids(const Graph& graph) const {
+    if (recipe_.budget && recipe_.budget->kind == BudgetKind::kWireBytes) {
+      return AssignGridsForWire(graph, calibration_, images_, recipe_, recipe_.budget->amount, pool_);
+    }
+    Graph with_grids = graph.Clone();
+    BITSTAGE_RETURN_IF_ERROR(AssignGrids(with_grids, calibration_, recipe_.activations));
+    return with_grids;
+  }
+
+  absl::StatusOr<Graph> LowerWithinTime(const Graph& graph) const {
+    if (stopwatch_ == nullptr) return absl::FailedPreconditionError("budget: nothing here can time a model");
+    BITSTAGE_ASSIGN_OR_RETURN(
+        const LatencyPlan plan,
+        PlanForLatency(graph, calibration_, images_, recipe_.budget->amount, recipe_.second_order_rounding, *stopwatch_,
+                       pool_, Phase("measuring sensitivities")));
+    return LowerTo(plan.graph, plan.precision);
   }
 
   absl::StatusOr<Graph> LowerTo(const Graph& graph,
@@ -206,6 +229,7 @@ class Compression {
   const Recipe& recipe_;
   ThreadPool* pool_;
   const CompressionProgress& progress_;
+  Stopwatch* stopwatch_;
   Calibration calibration_;
 };
 
@@ -223,11 +247,11 @@ absl::StatusOr<Graph> Optimized(const Model& model, int* dropped) {
 }  // namespace
 
 absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const Recipe& recipe, ThreadPool* pool,
-                               const CompressionProgress& progress) {
+                               const CompressionProgress& progress, Stopwatch* stopwatch) {
   int dropped = 0;
   BITSTAGE_ASSIGN_OR_RETURN(Graph graph, Optimized(model, &dropped));
   Model result = model.Clone();
-  BITSTAGE_ASSIGN_OR_RETURN(result.graph, Compression(images, recipe, pool, progress).Run(std::move(graph)));
+  BITSTAGE_ASSIGN_OR_RETURN(result.graph, Compression(images, recipe, pool, progress, stopwatch).Run(std::move(graph)));
   BITSTAGE_ASSIGN_OR_RETURN(result.boundary_tables,
                             MeasureBoundaryTables(result.graph, images, recipe.link_mbps, pool));
   result.provenance.notes.push_back(absl::StrCat(Describe(recipe), ", ", images.shape()[0], " calibration images"));

@@ -207,11 +207,21 @@ std::optional<Grid> MovedGrid(const Graph& graph, const Node& node) {
   return grid;
 }
 
-absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe) {
+GridGroups GroupValues(const Graph& graph) {
+  Groups groups(graph, CodedValues(graph));
+  GridGroups result{.of_value = {}, .fixed = std::vector<bool>(graph.values.size(), false)};
+  for (size_t v = 0; v < graph.values.size(); ++v) {
+    result.of_value.push_back(static_cast<int>(groups.Find(static_cast<ValueId>(v))));
+  }
+  for (const ValueId id : EdgeValues(graph)) result.fixed[groups.Find(id)] = true;
+  return result;
+}
+
+absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe,
+                         const std::vector<int>& group_bits) {
   const std::vector<bool> coded = CodedValues(graph);
   Groups groups(graph, coded);
-  std::vector<bool> edge(graph.values.size(), false);
-  for (const ValueId id : EdgeValues(graph)) edge[groups.Find(id)] = true;
+  const std::vector<bool> edge = GroupValues(graph).fixed;
 
   std::vector<bool> moved(graph.values.size(), false);
   for (const Node& node : graph.nodes) {
@@ -230,6 +240,10 @@ absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const Act
   std::vector<std::optional<Grid>> group_grid(graph.values.size());
   for (size_t g = 0; g < graph.values.size(); ++g) {
     if (channels[g].empty()) continue;
+    if (!group_bits.empty() && group_bits[g] > 0) {
+      group_grid[g] = UniformGrid(channels[g], group_bits[g], group_bits[g]);
+      continue;
+    }
     group_grid[g] = edge[g] ? UniformGrid(channels[g], kEdgeBits, kEdgeBits) : GridFor(channels[g], recipe);
   }
   const auto own_grid = [&](ValueId id) -> absl::StatusOr<Grid> {

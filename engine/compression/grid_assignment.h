@@ -5,6 +5,8 @@
 // what they move, so that the engine copies bytes; values that meet in a concatenation share step and zero point.
 #pragma once
 
+#include <vector>
+
 #include "absl/status/status.h"
 #include "engine/compression/calibration.h"
 #include "engine/compression/recipe.h"
@@ -15,7 +17,16 @@ namespace bitstage {
 // Sets Value::grid on every coded value. Network inputs, and what feeds the last weighted layer, have 8 bits whatever
 // the recipe says: they are few and the decision hangs on them. A coded value that is also a graph output gets an
 // identity node in front of the output, which stays float.
-absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe);
+// group_bits: by GridGroups, uniform grids of so many bits whatever else was said; 0, or no entries: none.
+absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe,
+                         const std::vector<int>& group_bits = {});
+
+// Values that must share a width, as AssignGrids sees them, before it has changed `graph`.
+struct GridGroups {
+  std::vector<int> of_value;  // by ValueId
+  std::vector<bool> fixed;    // by group: 8 bits by the rule above
+};
+GridGroups GroupValues(const Graph& graph);
 
 // The grid that `node`'s output has when its inputs are moved unchanged; nullopt where it does not move codes or the
 // inputs' grids cannot be kept (different steps in a concatenation, channels that lose their axis).

@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "engine/base/status_macros.h"
+#include "engine/graph/partition.h"
 
 namespace bitstage {
 namespace {
@@ -16,7 +17,8 @@ namespace {
 constexpr absl::string_view kWeightForms =
     "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel|row|layer]";
 constexpr absl::string_view kActivationForms = "uniform:BITS[/CODE], dqa:N[+M][/CODE] or dqa-paper:N[+M]";
-constexpr absl::string_view kBudgetForms = "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points' or 'noise 0.05'";
+constexpr absl::string_view kBudgetForms =
+    "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points', 'noise 0.05', '2 ms' or '900 wire bytes'";
 
 absl::Status Refuse(absl::string_view what, absl::string_view text, absl::string_view forms) {
   return absl::InvalidArgumentError(absl::StrCat(what, " '", text, "' is not understood, expected ", forms));
@@ -91,12 +93,17 @@ absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text) {
 
 absl::StatusOr<Budget> ParseBudget(absl::string_view text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ' ', absl::SkipWhitespace());
-  if (parts.size() != 2) return Refuse("budget", text, kBudgetForms);
+  const bool wire = parts.size() == 3 && parts[1] == "wire" && parts[2] == "bytes";
+  if (parts.size() != 2 && !wire) return Refuse("budget", text, kBudgetForms);
   Budget budget;
   const bool noise = parts[0] == "noise";
   if (!absl::SimpleAtod(parts[noise ? 1 : 0], &budget.amount)) return Refuse("budget", text, kBudgetForms);
   if (noise) {
     budget.kind = BudgetKind::kNoise;
+  } else if (wire) {
+    budget.kind = BudgetKind::kWireBytes;
+  } else if (parts[1] == "ms") {
+    budget.kind = BudgetKind::kMilliseconds;
   } else if (parts[1] == "bits") {
     budget.kind = BudgetKind::kBits;
   } else if (parts[1] == "points") {
@@ -144,6 +151,11 @@ absl::StatusOr<Recipe> ParseRecipe(absl::string_view json) {
     } else if (key == "link_mbps") {
       if (!value.is_number() || !(value.get<double>() > 0)) return wrong("a positive number");
       recipe.link_mbps = value.get<double>();
+    } else if (key == "stages") {
+      if (!value.is_number_unsigned() || value.get<uint64_t>() < 2 || value.get<uint64_t>() > kMaxStages) {
+        return wrong(absl::StrCat("2 to ", kMaxStages));
+      }
+      recipe.stages = value.get<int>();
     } else if (key == "seed") {
       if (!value.is_number_unsigned()) return wrong("a whole number");
       recipe.seed = value.get<uint64_t>();
@@ -166,7 +178,7 @@ std::string Describe(const Recipe& recipe) {
       break;
   }
   if (recipe.budget) {
-    constexpr absl::string_view kUnits[] = {"of noise over margin", "bits", "bytes", "points"};
+    constexpr absl::string_view kUnits[] = {"of noise over margin", "bits", "bytes", "points", "ms", "wire bytes"};
     absl::StrAppend(&text, " (", recipe.budget->amount, " ", kUnits[static_cast<int>(recipe.budget->kind)], ")");
   }
   const ActivationRecipe& a = recipe.activations;

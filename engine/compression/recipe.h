@@ -6,7 +6,8 @@
 //   activations  uniform:BITS                              2…8 bits
 //                dqa:N[+M]                                 important channels get M more bits (arXiv 2412.09687)
 //                dqa-paper:N[+M]                           the paper's literal signed grid, a step per channel
-//   budget       "4.5 bits" · "1.2 MB" · "300 KB" · "-0.5 points" · "noise 0.05"      for adaptive weights
+//   budget       "4.5 bits" · "1.2 MB" · "300 KB" · "-0.5 points" · "noise 0.05" · "2 ms" · "900 wire bytes"
+//                                                         for adaptive weights
 //
 // A recipe file is a JSON object with these keys and the options below; unknown keys are refused.
 #pragma once
@@ -42,14 +43,15 @@ struct ActivationRecipe {
   int code_bits = 8;
 };
 
-enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints };
+enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints, kMilliseconds, kWireBytes };
 
 // How much an adaptive allocation may spend.
 struct Budget {
   BudgetKind kind = BudgetKind::kNoise;
-  // kNoise: output noise over the margin, mean‖r_z‖² / mean‖r*‖² · kBits: mean bits a weight
-  // at rest, coded, tables and scales included · kBytes: the same in all · kPoints: top-1 points that calibration
-  // images may lose against float.
+  // kNoise: output noise over the margin, mean‖r_z‖² / mean‖r*‖² · kBits: mean bits a weight at rest, coded, tables and
+  // scales included · kBytes: the same in all · kPoints: top-1 points that calibration images may lose against float ·
+  // kMilliseconds: of one image on one thread of this CPU (latency.h) · kWireBytes: that one image sends between the
+  // stages (wire_budget.h).
   double amount = 0;
 };
 
@@ -61,6 +63,7 @@ struct Recipe {
   bool bias_correction = true;
   int calibration_images = 256;
   double link_mbps = 10000;  // of the links that boundary values will cross: what their frames are chosen for
+  int stages = 2;            // that a budget of wire bytes is for
   uint64_t seed = 1;         // which images calibrate, where a set has more
 };
 

@@ -17,6 +17,7 @@
 #include "engine/tools/cycle_counter.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
+#include "engine/tools/stopwatch.h"
 
 namespace bitstage {
 namespace {
@@ -29,26 +30,13 @@ constexpr Milliseconds kWarmUp{300};
 constexpr size_t kMinRuns = 5;
 constexpr size_t kNameWidth = 50;
 
-// Floats that spread over the input's grid, the same every time.
-Tensor InputFor(const Value& value, int64_t batch) {
-  Tensor tensor(DataType::kFloat32, value.shape.WithOuter(batch));
-  const float range = value.grid->StepOf(0) * 255;
-  const float low = -value.grid->StepOf(0) * static_cast<float>(value.grid->zero_point);
-  uint32_t state = 1;
-  for (float& x : tensor.Span<float>()) {
-    state = state * 1664525 + 1013904223;
-    x = low + range * static_cast<float>(state >> 8) / static_cast<float>(1 << 24);
-  }
-  return tensor;
-}
-
 // What is timed: one session on one batch.
 class Subject {
  public:
   Subject(const std::shared_ptr<const Executable>& executable, int64_t batch, ThreadPool* pool)
       : batch_(batch), session_(executable, batch, pool) {
     const Graph& graph = executable->model().graph;
-    for (const ValueId id : graph.inputs) tensors_.push_back(InputFor(graph.value(id), batch));
+    for (const ValueId id : graph.inputs) tensors_.push_back(SpreadInput(graph.value(id), batch));
     for (const Tensor& tensor : tensors_) views_.push_back(tensor.View());
   }
 

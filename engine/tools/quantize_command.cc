@@ -19,10 +19,12 @@
 #include "engine/data/dataset.h"
 #include "engine/data/selection.h"
 #include "engine/format/model_file.h"
+#include "engine/graph/partition.h"
 #include "engine/tools/command.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
 #include "engine/tools/model_summary.h"
+#include "engine/tools/stopwatch.h"
 
 namespace bitstage {
 namespace {
@@ -71,6 +73,13 @@ absl::StatusOr<Recipe> RecipeFrom(const Arguments& arguments) {
   }
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t images, arguments.Int("images", recipe.calibration_images, 1, 100000));
   recipe.calibration_images = static_cast<int>(images);
+  BITSTAGE_ASSIGN_OR_RETURN(const int64_t stages, arguments.Int("stages", recipe.stages, 2, kMaxStages));
+  recipe.stages = static_cast<int>(stages);
+  const bool moves_activations = recipe.budget && recipe.budget->kind == BudgetKind::kMilliseconds;
+  if (moves_activations && arguments.Has("activations")) {
+    return absl::InvalidArgumentError(
+        "a budget of time chooses the widths of activations too: leave --activations out");
+  }
   if (arguments.Has("link")) {
     if (!absl::SimpleAtod(arguments.Get("link"), &recipe.link_mbps) || !(recipe.link_mbps > 0)) {
       return absl::InvalidArgumentError("--link expects a positive number of Mbit/s");
@@ -117,10 +126,12 @@ absl::Status RunQuantize(const Arguments& arguments, Console& console) {
   ThreadPool pool(AvailableCpus());
   BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, CalibrationImages(arguments, recipe, model, &pool));
   PhaseBars bars;
-  BITSTAGE_ASSIGN_OR_RETURN(Model quantized, Compress(model, images, recipe, &pool,
-                                                      [&](const std::string& phase, int64_t done, int64_t total) {
-                                                        bars.Show(phase, done, total);
-                                                      }));
+  EngineStopwatch stopwatch;
+  BITSTAGE_ASSIGN_OR_RETURN(
+      Model quantized,
+      Compress(
+          model, images, recipe, &pool,
+          [&](const std::string& phase, int64_t done, int64_t total) { bars.Show(phase, done, total); }, &stopwatch));
   quantized.provenance.command = absl::StrCat("quantize ", arguments.recorded());
   quantized.provenance.tool_version = std::string(ToolVersion());
   const std::string output = arguments.Get("output");
@@ -130,48 +141,57 @@ absl::Status RunQuantize(const Arguments& arguments, Console& console) {
   const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(output, error));
   console.out << output << ": " << absl::StrFormat("%.2f", bits_per_weight) << " bits a weight, " << file_bytes
               << " bytes\n";
-  if (arguments.Has("json")) {
-    PrintJsonLine({{"bits_per_weight", bits_per_weight}, {"file_bytes", file_bytes}}, console.out);
+  Json json = {{"bits_per_weight", bits_per_weight}, {"file_bytes", file_bytes}};
+  if (recipe.budget && recipe.budget->kind == BudgetKind::kMilliseconds) {
+    BITSTAGE_ASSIGN_OR_RETURN(const StepTimes times, stopwatch.Time(quantized));
+    json["measured_ms"] = times.total_ms;
+    console.out << absl::StrFormat("one image takes %.4g ms on one thread of this CPU (the least of many), of %.4g\n",
+                                   times.total_ms, recipe.budget->amount);
   }
+  if (arguments.Has("json")) PrintJsonLine(json, console.out);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 Command QuantizeCommand() {
-  return {.name = "quantize",
-          .synopsis = "NET.onnx|F.bitstage --calibration PATH|random -o M.bitstage",
-          .summary = "Turn a float network into a low-bit model.",
-          .details =
-              "--weights      adaptive (a width a layer; the default), uniform:BITS[:channel|layer],\n"
-              "               syq:binary|ternary[:pixel|row|layer]\n"
-              "--activations  uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M]; CODE: the bits of a code, shifts "
-              "included\n"
-              "               (8; 6 for the fastest 3 x 3 convolutions)\n"
-              "--budget       of adaptive weights: '4.5 bits', '300 KB', '1.2 MB', '-0.5 points', 'noise 0.05'\n"
-              "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
-              "A recipe file is a JSON object of the same names; flags win over it.",
-          .flags = {{.name = "calibration",
-                     .value = "PATH",
-                     .help = "images that show what activations look like",
-                     .required = true},
-                    {.name = "calibration-begin", .value = "N", .help = "take them from the N-th image on (0)"},
-                    {.name = "calibration-end", .value = "N", .help = "… up to before the N-th"},
-                    {.name = "weights", .value = "HOW", .help = "how weights are coded"},
-                    {.name = "activations", .value = "HOW", .help = "how activations are coded"},
-                    {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
-                    {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
-                    {.name = "images", .value = "N", .help = "how many images calibrate (256, as memory allows)"},
-                    {.name = "link",
-                     .value = "MBIT/S",
-                     .help = "the link between stages that frames are chosen for (10000)"},
-                    {.name = "class-names", .value = "FILE", .help = "a text file, one class a line, kept as labels"},
-                    {.name = "name", .value = "NAME", .help = "the model's name, where the file's will not do"},
-                    {.name = "output", .letter = 'o', .value = "FILE", .help = "the model to write", .required = true},
-                    {.name = "json", .help = "print one JSON object as the last line"}},
-          .min_positional = 1,
-          .max_positional = 1,
-          .run = RunQuantize};
+  return {
+      .name = "quantize",
+      .synopsis = "NET.onnx|F.bitstage --calibration PATH|random -o M.bitstage",
+      .summary = "Turn a float network into a low-bit model.",
+      .details =
+          "--weights      adaptive (a width a layer; the default), uniform:BITS[:channel|layer],\n"
+          "               syq:binary|ternary[:pixel|row|layer]\n"
+          "--activations  uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M]; CODE: the bits of a code, shifts "
+          "included\n"
+          "               (8; 6 for the fastest 3 x 3 convolutions)\n"
+          "--budget       of adaptive weights: '4.5 bits', '300 KB', '1.2 MB', '-0.5 points', 'noise 0.05'; widths\n"
+          "               of activations too: '2 ms' (one image, one thread, this CPU), '900 wire bytes' (that an\n"
+          "               image sends between the stages of --stages)\n"
+          "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
+          "A recipe file is a JSON object of the same names; flags win over it.",
+      .flags = {{.name = "calibration",
+                 .value = "PATH",
+                 .help = "images that show what activations look like",
+                 .required = true},
+                {.name = "calibration-begin", .value = "N", .help = "take them from the N-th image on (0)"},
+                {.name = "calibration-end", .value = "N", .help = "… up to before the N-th"},
+                {.name = "weights", .value = "HOW", .help = "how weights are coded"},
+                {.name = "activations", .value = "HOW", .help = "how activations are coded"},
+                {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
+                {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
+                {.name = "images", .value = "N", .help = "how many images calibrate (256, as memory allows)"},
+                {.name = "link",
+                 .value = "MBIT/S",
+                 .help = "the link between stages that frames are chosen for (10000)"},
+                {.name = "stages", .value = "K", .help = "into which partition will cut it, for wire bytes (2)"},
+                {.name = "class-names", .value = "FILE", .help = "a text file, one class a line, kept as labels"},
+                {.name = "name", .value = "NAME", .help = "the model's name, where the file's will not do"},
+                {.name = "output", .letter = 'o', .value = "FILE", .help = "the model to write", .required = true},
+                {.name = "json", .help = "print one JSON object as the last line"}},
+      .min_positional = 1,
+      .max_positional = 1,
+      .run = RunQuantize};
 }
 
 }  // namespace bitstage

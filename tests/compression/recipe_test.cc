@@ -58,6 +58,13 @@ TEST(ParseBudget, TakesBitsBytesPointsAndNoise) {
   EXPECT_EQ(points->kind, BudgetKind::kPoints);
   EXPECT_DOUBLE_EQ(points->amount, 0.5);
   EXPECT_DOUBLE_EQ(ParseBudget("noise 0.05")->amount, 0.05);
+  EXPECT_EQ(ParseBudget("2.5 ms")->kind, BudgetKind::kMilliseconds);
+  EXPECT_DOUBLE_EQ(ParseBudget("2.5 ms")->amount, 2.5);
+  EXPECT_EQ(ParseBudget("900 wire bytes")->kind, BudgetKind::kWireBytes);
+  EXPECT_DOUBLE_EQ(ParseBudget("900 wire bytes")->amount, 900);
+  for (const char* text : {"0 ms", "-1 ms", "900 wire", "900 bytes wire", "wire bytes"}) {
+    EXPECT_FALSE(ParseBudget(text).ok()) << text;
+  }
   for (const char* text : {"", "4.5", "bits", "0 bits", "-1 MB", "0.5 points", "much noise", "1 GB 2"}) {
     EXPECT_FALSE(ParseBudget(text).ok()) << text;
   }
