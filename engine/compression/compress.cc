@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
 #include "engine/compression/boundary_statistics.h"
 #include "engine/compression/calibration.h"
@@ -122,6 +123,9 @@ class Compression {
     return LowerWithinSize(with_grids, menus, bits);
   }
 
+  // Of how it went, for provenance; may be empty.
+  [[nodiscard]] const std::string& note() const { return note_; }
+
  private:
   std::function<void(int64_t, int64_t)> Phase(const std::string& name) const {
     if (!progress_) return {};
@@ -137,12 +141,13 @@ class Compression {
     return with_grids;
   }
 
-  absl::StatusOr<Graph> LowerWithinTime(const Graph& graph) const {
+  absl::StatusOr<Graph> LowerWithinTime(const Graph& graph) {
     if (stopwatch_ == nullptr) return absl::FailedPreconditionError("budget: nothing here can time a model");
     BITSTAGE_ASSIGN_OR_RETURN(
         const LatencyPlan plan,
         PlanForLatency(graph, calibration_, images_, recipe_.budget->amount, recipe_.second_order_rounding, *stopwatch_,
                        pool_, Phase("measuring sensitivities")));
+    note_ = absl::StrFormat("%.4g ms an image predicted on one thread of the CPU it was made on", plan.predicted_ms);
     return LowerTo(plan.graph, plan.precision);
   }
 
@@ -231,6 +236,7 @@ class Compression {
   const CompressionProgress& progress_;
   Stopwatch* stopwatch_;
   Calibration calibration_;
+  std::string note_;
 };
 
 absl::StatusOr<Graph> Optimized(const Model& model, int* dropped) {
@@ -251,10 +257,12 @@ absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const R
   int dropped = 0;
   BITSTAGE_ASSIGN_OR_RETURN(Graph graph, Optimized(model, &dropped));
   Model result = model.Clone();
-  BITSTAGE_ASSIGN_OR_RETURN(result.graph, Compression(images, recipe, pool, progress, stopwatch).Run(std::move(graph)));
+  Compression compression(images, recipe, pool, progress, stopwatch);
+  BITSTAGE_ASSIGN_OR_RETURN(result.graph, compression.Run(std::move(graph)));
   BITSTAGE_ASSIGN_OR_RETURN(result.boundary_tables,
                             MeasureBoundaryTables(result.graph, images, recipe.link_mbps, pool));
   result.provenance.notes.push_back(absl::StrCat(Describe(recipe), ", ", images.shape()[0], " calibration images"));
+  if (!compression.note().empty()) result.provenance.notes.push_back(compression.note());
   if (dropped > 0) {
     result.provenance.notes.push_back(absl::StrCat(dropped, " quantization points of the source were dropped"));
   }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -145,6 +146,9 @@ absl::Status RunQuantize(const Arguments& arguments, Console& console) {
   if (recipe.budget && recipe.budget->kind == BudgetKind::kMilliseconds) {
     BITSTAGE_ASSIGN_OR_RETURN(const StepTimes times, stopwatch.Time(quantized));
     json["measured_ms"] = times.total_ms;
+    for (const std::string& note : quantized.provenance.notes) {
+      if (absl::StrContains(note, " predicted ")) console.out << note << '\n';
+    }
     console.out << absl::StrFormat("one image takes %.4g ms on one thread of this CPU (the least of many), of %.4g\n",
                                    times.total_ms, recipe.budget->amount);
   }
