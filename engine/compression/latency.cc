@@ -72,7 +72,7 @@ class Planner {
     double aim = ms;
     double fastest = HUGE_VAL;
     for (int trial = 0; trial < kTrials; ++trial) {
-      BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Choice> choices, Choose(aim, ms));
+      BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Choice> choices, Choose(aim));
       const double predicted = Predicted(choices);
       BITSTAGE_ASSIGN_OR_RETURN(const double measured, Trial(choices));
       fastest = std::min(fastest, measured);
@@ -85,15 +85,12 @@ class Planner {
       }
       aim *= std::min(0.98, ms / measured);
     }
-    return Refusal(ms, fastest);
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "budget: %.4g ms cannot be met on this CPU with one thread, %.4g ms is the fastest that was measured", ms,
+        fastest));
   }
 
  private:
-  static absl::Status Refusal(double ms, double least) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "budget: %.4g ms cannot be met on this CPU with one thread, %.4g ms is the fastest that was found", ms, least));
-  }
-
   // Groups of activations alone first, weights alone then; each with the rest in float.
   absl::Status MeasureNoise(bool second_order_rounding) {
     BITSTAGE_ASSIGN_OR_RETURN(const Tensor reference, Features(graph_, /*snap=*/false));
@@ -179,8 +176,8 @@ class Planner {
     return ms;
   }
 
-  // The least noise in `aim` milliseconds; `ms` is what was asked for.
-  absl::StatusOr<std::vector<Choice>> Choose(double aim, double ms) const {
+  // The least noise in `aim` milliseconds; the fastest there is where that is slower.
+  absl::StatusOr<std::vector<Choice>> Choose(double aim) const {
     struct Point {
       size_t activations;
       std::vector<size_t> weights;  // by reader
@@ -208,10 +205,10 @@ class Planner {
         }
       }
     }
-    const absl::StatusOr<Allocation> allocation = AllocateUnderCost(units, aim - rest_ms_);
+    absl::StatusOr<Allocation> allocation = AllocateUnderCost(units, aim - rest_ms_);
     if (allocation.status().code() == absl::StatusCode::kFailedPrecondition) {
       BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(units));
-      return Refusal(ms, curve.front().cost + rest_ms_);
+      allocation = curve.front();
     }
     BITSTAGE_RETURN_IF_ERROR(allocation.status());
     std::vector<Choice> choices(layers_.size());
