@@ -129,12 +129,13 @@ table_segmentation() {
   echo "### Segmentation: intersection over union of persons"
   echo "| network | weights, activations | bits a weight | file, KB | images | IoU | float | agreement, % of pixels |"
   echo "|---|---|---|---|---|---|---|---|"
-  local network
-  for network in "seg_unet_person_128 1:15" "seg_deeplabv3_mnv2_voc_q8 15:15"; do
-    set -- $network
-    wanted "$1" || continue
-    piece "segmentation-$1-8-8" segmentation_row "$1" "$2" --weights uniform:8 --activations uniform:8
-    piece "segmentation-$1-default" segmentation_row "$1" "$2"
+  local name classes
+  for name in seg_unet_person_128 seg_deeplabv3_mnv2_voc_q8; do
+    wanted "$name" || continue
+    classes=15:15
+    [ "$name" != seg_unet_person_128 ] || classes=1:15
+    piece "segmentation-$name-8-8" segmentation_row "$name" "$classes" --weights uniform:8 --activations uniform:8
+    piece "segmentation-$name-default" segmentation_row "$name" "$classes"
   done
 }
 
