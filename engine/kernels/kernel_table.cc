@@ -41,8 +41,8 @@ constexpr KernelTable kAvx2Table = {
 };
 
 constexpr const ConvKernel* kAvx512VnniConvs[] = {
-    &avx512_vnni::kDepthwise,      &avx512_vnni::kPatch,  &avx512_vnni::kGemv, &avx512_vnni::kWinograd,
-    &avx512_vnni::kWinogradNarrow, &avx512_vnni::kDirect, &reference::kConv,
+    &avx512_vnni::kDepthwise,       &avx512_vnni::kPatch,          &avx512_vnni::kGemv,   &avx512_vnni::kWinograd,
+    &avx512_vnni::kWinogradStrided, &avx512_vnni::kWinogradNarrow, &avx512_vnni::kDirect, &reference::kConv,
 };
 constexpr KernelTable kAvx512VnniTable = {
     Isa::kAvx512Vnni,         kAvx512VnniConvs,      avx512_vnni::Add, avx512_vnni::MaxPool,

@@ -81,6 +81,11 @@ struct ConvCall {
   int64_t row_begin, row_end;  // the output rows to compute
   std::byte* scratch;          // `scratch_bytes` of this thread's own, 64-byte aligned
   Ahead ahead = {};            // what the next layer reads first
+
+  // For kernels whose `panels` is not 0 alone: which of them to compute, of how many images that lie how far apart.
+  int64_t panel_begin = 0, panel_end = INT32_MAX;
+  int64_t images = 1;
+  int64_t input_image_bytes = 0, residual_image_bytes = 0, output_image_bytes = 0;
 };
 
 // One way to compute a convolution (grouped, depthwise and fully connected layers too: the last is 1 x 1 on 1 x 1).
@@ -97,6 +102,9 @@ struct ConvKernel {
   void (*pack)(const ConvShape& shape, const int8_t* weights, std::byte* packed);
   size_t (*scratch_bytes)(const ConvShape& shape);
   void (*run)(const ConvShape& shape, const ConvCall& call);
+  // Where a call does well to compute several images, and threads to share a layer by output channels instead of rows:
+  // into how many panels of them. 0, or null: a call is for one image, and by rows.
+  int64_t (*panels)(const ConvShape& shape) = nullptr;
 };
 
 // Elementwise a + b of codes (docs/integer-arithmetic.md §4), `pixels` pixels of `channels` channels.

@@ -7,67 +7,23 @@
 #include "engine/base/checked_math.h"
 #include "engine/kernels/pixel_table.h"
 #include "engine/kernels/scratch.h"
+#include "engine/kernels/winograd_layout.h"
 
 namespace bitstage::kernels {
 namespace {
 
-constexpr int kMaxCode = 63;
-constexpr int kMaxWeight = 14;
-constexpr int64_t kStepBytes = 4;
-constexpr int64_t kBandBytes = 400 << 10;  // transformed codes, beside a panel in the L2 cache
 constexpr int64_t kTaps = 9;
-constexpr int64_t kOverread = 64;
 constexpr int64_t kCacheLine = 64;
 constexpr int64_t kChannelMultiple = 64;  // of a PaddedTransform's arrays
-constexpr int kPixels = 4;                // outputs of a tile
-// The positions whose sums go to one output only, with which sign.
-constexpr int kStartPosition[kPixels] = {0, 3, 12, 15};
-constexpr int32_t kStartSign[kPixels] = {1, -1, -1, 1};
-constexpr int kOutput[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};                  // Aᵀ
-constexpr int kWeights[4][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};  // 2G
-
-struct Layout {
-  Layout(const WinogradTier& tier, const ConvShape& shape)
-      : blocks(DivideRoundUp(shape.out_channels, tier.lanes)),
-        lanes(blocks * tier.lanes),
-        vectors(DivideRoundUp(shape.in_channels, 4)),
-        steps(vectors * tier.code_bytes),
-        tile_rows(DivideRoundUp(shape.out_height, 2)),
-        tile_columns(DivideRoundUp(shape.out_width, 2)),
-        tile_bytes(steps * kStepBytes) {
-    const int64_t row_bytes = tile_columns * kWinogradPositions * tile_bytes;
-    const int64_t bands = DivideRoundUp(tile_rows, std::max<int64_t>(1, kBandBytes / row_bytes));
-    band_tile_rows = DivideRoundUp(tile_rows, bands);
-    // A panel with fewer blocks takes more tiles at a time: right where that saves a pass.
-    const auto passes = [&](int64_t b) { return DivideRoundUp(band_tile_rows * tile_columns, tier.max_tiles[b - 1]); };
-    panel_blocks = std::min<int64_t>(blocks, kWinogradBlocks);
-    if (panel_blocks > 3 && passes(panel_blocks - 1) < passes(panel_blocks)) --panel_blocks;
-    group_tiles = tier.max_tiles[panel_blocks - 1];
-    plane_bytes = RoundUp(group_tiles * tile_bytes + kOverread, kOverread);
-    panel_plane_bytes = panel_blocks * steps * tier.lanes * kStepBytes + kOverread;
-  }
-
-  int64_t blocks;
-  int64_t lanes;
-  int64_t vectors;  // of packed weights: four input channels
-  int64_t steps;    // of four bytes
-  int64_t tile_rows, tile_columns;
-  int64_t tile_bytes;    // of one position's codes
-  int64_t panel_blocks;  // whose weights are opened at a time
-  int64_t group_tiles;   // most tiles whose products are summed at a time
-  int64_t plane_bytes;   // of one position's codes of a group of tiles
-  int64_t panel_plane_bytes;
-  int64_t band_tile_rows;  // whose codes are transformed at a time
-};
-
+constexpr int kMaxPositions = 16;
 // A convolution that reads what the tiles read: its output pixels are the tiles.
-ConvShape TileShape(const Layout& layout, const ConvShape& shape, int64_t first_row) {
+ConvShape TileShape(const WinogradForm& form, const WinogradLayout& layout, const ConvShape& shape, int64_t first_row) {
   ConvShape tiles = shape;
   tiles.out_height = layout.band_tile_rows;
   tiles.out_width = layout.tile_columns;
-  tiles.kernel_height = tiles.kernel_width = 4;
-  tiles.stride_height = tiles.stride_width = 2;
-  tiles.pad_top -= first_row;
+  tiles.kernel_height = tiles.kernel_width = form.codes;
+  tiles.stride_height = tiles.stride_width = 2 * form.stride;
+  tiles.pad_top -= first_row * form.stride;
   return tiles;
 }
 
@@ -90,163 +46,182 @@ auto WithSource(const WinogradTier& tier, const ConvShape& shape, const int8_t* 
                           }});
 }
 
-size_t CorrectionBytes(const Layout& layout) {
-  return static_cast<size_t>(RoundUp(kPixels * layout.lanes * static_cast<int64_t>(sizeof(int32_t)), kOverread));
+size_t CorrectionBytes(const WinogradLayout& layout) {
+  return static_cast<size_t>(
+      RoundUp(kWinogradPixels * layout.lanes * static_cast<int64_t>(sizeof(int32_t)), kWinogradOverread));
 }
-
-// What an offset of 1 adds to each of a tile's four outputs (times 4): [pixel][lanes].
-void WriteCorrections(const Layout& layout, const ConvShape& shape, const int8_t* weights, int32_t* corrections) {
-  for (int64_t o = 0; o < shape.out_channels; ++o) {
-    int32_t sum[kTaps] = {};  // over the input channels
-    for (int64_t i = 0; i < shape.in_channels; ++i) {
-      for (int32_t& tap : sum) tap += *weights++;
-    }
-    int64_t added[kPixels] = {};
-    for (int position = 0; position < kWinogradPositions; ++position) {
-      const int row = position / 4;
-      const int column = position % 4;
-      if (row == 1 && column == 1) continue;
-      int64_t transformed = 0;
-      for (int tap = 0; tap < kTaps; ++tap)
-        transformed += kWeights[row][tap / 3] * kWeights[column][tap % 3] * sum[tap];
-      for (int pixel = 0; pixel < kPixels; ++pixel) {
-        added[pixel] += kOutput[pixel / 2][row] * kOutput[pixel % 2][column] * transformed;
-      }
-    }
-    for (int pixel = 0; pixel < kPixels; ++pixel) {
-      corrections[pixel * layout.lanes + o] = static_cast<int32_t>(added[pixel]);
-    }
-  }
-}
-
-// `tiles` in `count` groups: the first `larger` of them have one tile more.
-struct Groups {
-  Groups(int64_t tiles, int64_t most) : count(DivideRoundUp(tiles, most)), size(tiles / count), larger(tiles % count) {}
-  int64_t count, size, larger;
-  [[nodiscard]] int64_t SizeOf(int64_t group) const { return size + (group < larger ? 1 : 0); }
-};
 
 class Runner {
  public:
   Runner(const WinogradTier& tier, const ConvShape& shape, const ConvCall& call, Scratch& scratch)
       : tier_(tier),
+        form_(*tier.form),
         shape_(shape),
         call_(call),
         layout_(tier, shape),
-        table_(TileShape(layout_, shape, call.row_begin), scratch),
+        order_(call.row_end - call.row_begin, shape.out_width),
+        table_(TileShape(form_, layout_, shape, call.row_begin), scratch),
         transform_(
             PadTransform(call.transform, shape.out_channels, RoundUp(layout_.lanes, kChannelMultiple), scratch)) {
     layout_.band_tile_rows = table_.band_rows();
-    const int64_t tiles = layout_.band_tile_rows * layout_.tile_columns;
+    const int64_t tiles = layout_.band_images * layout_.band_tile_rows * layout_.tile_columns;
     const int64_t element = static_cast<int64_t>(sizeof(float));
     codes_ =
-        scratch.Take<uint8_t>(DivideRoundUp(tiles, layout_.group_tiles) * kWinogradPositions * layout_.plane_bytes);
-    panel_ = scratch.Take<int8_t>(kWinogradPositions * layout_.panel_plane_bytes);
-    sums_ = scratch.Take<int32_t>(kWinogradPositions * kWinogradTiles * kWinogradBlocks * tier.lanes);
-    start_ = scratch.Take<int32_t>((kPixels + 1) * layout_.lanes);
+        scratch.Take<uint8_t>(DivideRoundUp(tiles, layout_.group_tiles) * layout_.code_planes * layout_.plane_bytes);
+    panel_ = scratch.Take<int8_t>(kWinogradWeightPlanes * layout_.panel_plane_bytes);
+    sums_ = scratch.Take<int32_t>(form_.all_positions() *
+                                  SumsPlane(std::max<int64_t>(layout_.group_tiles, kWinogradTiles), kWinogradBlocks));
+    start_ = scratch.Take<int32_t>((kWinogradPixels + 1) * layout_.lanes);
     tiles_at_ = scratch.Take<uint8_t*>(tiles);
-    outputs_at_ = scratch.Take<std::byte*>(tiles * kPixels);
-    residuals_at_ = scratch.Take<const uint8_t*>(tiles * kPixels);
-    nowhere_ = scratch.Take<std::byte>(shape.out_channels * element + kOverread);
+    outputs_at_ = scratch.Take<std::byte*>(tiles * kWinogradPixels);
+    residuals_at_ = scratch.Take<const uint8_t*>(tiles * kWinogradPixels);
+    nowhere_ = scratch.Take<std::byte>(shape.out_channels * element + kWinogradOverread);
   }
 
   void Run() {
+    if (call_.row_begin == call_.row_end) return;
     packed_ = ViewPackedWeights(PackedShapeOf(tier_, shape_), call_.packed_weights + CorrectionBytes(layout_));
     table_.FillPadding(call_.zero_point);
     FillStart();
+    if (layout_.whole) {
+      for (int64_t image = 0; image < call_.images; image += layout_.band_images) {
+        const int64_t images = std::min(layout_.band_images, call_.images - image);
+        RunBand({image, images, 0, DivideRoundUp(call_.row_end - call_.row_begin, 2)}, image + images == call_.images);
+      }
+      return;
+    }
     const int64_t tile_rows = DivideRoundUp(call_.row_end - call_.row_begin, 2);
     for (int64_t row = 0; row < tile_rows; row += layout_.band_tile_rows) {
       const int64_t rows = std::min(layout_.band_tile_rows, tile_rows - row);
-      RunBand(row, rows, row + rows == tile_rows);
+      RunBand({0, 1, row, rows}, row + rows == tile_rows);
     }
   }
 
  private:
+  struct Band {
+    int64_t first_image, images;
+    int64_t first_row, rows;  // of tiles, of every image
+  };
+
+  // From one position's sums to the next one's: not a power of two, which would meet in one set of a cache.
+  [[nodiscard]] int64_t SumsPlane(int64_t tiles, int64_t blocks) const { return (tiles * blocks + 1) * tier_.lanes; }
+
   void FillStart() {
     const uint32_t offset = tier_.offset(call_.max_code);
+    const auto scale = static_cast<uint32_t>(form_.scale * form_.scale);
     const auto* corrections = reinterpret_cast<const int32_t*>(call_.packed_weights);
-    for (int pixel = 0; pixel < kPixels; ++pixel) {
+    for (int pixel = 0; pixel < kWinogradPixels; ++pixel) {
       int32_t* start = start_ + pixel * layout_.lanes;
       std::fill(start, start + layout_.lanes, 0);
       for (int64_t o = 0; o < shape_.out_channels; ++o) {
         // Modulo 2^32, as all sums on the way to accumulators that fit.
-        const uint32_t sum = 4 * static_cast<uint32_t>(call_.acc_init[o]) -
+        const uint32_t sum = scale * static_cast<uint32_t>(call_.acc_init[o]) -
                              offset * static_cast<uint32_t>(corrections[pixel * layout_.lanes + o]);
-        start[o] = static_cast<int32_t>(kStartSign[pixel] < 0 ? -sum : sum);
+        start[o] = static_cast<int32_t>(sum);
       }
     }
-    std::fill_n(start_ + kPixels * layout_.lanes, layout_.lanes, 0);
+    std::fill_n(start_ + kWinogradPixels * layout_.lanes, layout_.lanes, 0);
   }
 
-  void RunBand(int64_t first_row, int64_t rows, bool last) {
-    table_.FillBand(call_, first_row, rows);
-    const Groups groups(rows * layout_.tile_columns, layout_.group_tiles);
-    TransformInput(rows, groups);
-    FillOutputs(first_row, rows);
-    for (int64_t block = 0; block < layout_.blocks; block += layout_.panel_blocks) {
-      const int64_t blocks = std::min(layout_.panel_blocks, layout_.blocks - block);
+  void RunBand(const Band& band, bool last) {
+    const WinogradGroups groups(band.images * band.rows * layout_.tile_columns,
+                                layout_.one_group ? band.rows * layout_.tile_columns : layout_.group_tiles);
+    PlaceTiles(groups);
+    for (int64_t image = 0; image < band.images; ++image) {
+      TransformInput(band, image);
+      FillOutputs(band, image);
+    }
+    const int64_t end =
+        layout_.whole ? std::min(call_.panel_end * layout_.panel_blocks, layout_.blocks) : layout_.blocks;
+    const int64_t begin = layout_.whole ? call_.panel_begin * layout_.panel_blocks : 0;
+    for (int64_t block = begin; block < end; block += layout_.panel_blocks) {
+      const int64_t blocks = std::min(layout_.panel_blocks, end - block);
       if (block != opened_block_) {
         tier_.open({packed_, layout_.vectors, block, blocks, panel_, layout_.panel_plane_bytes});
         opened_block_ = block;
       }
-      const int64_t next = block + layout_.panel_blocks < layout_.blocks ? block + layout_.panel_blocks : 0;
-      RunPanel(block, blocks, groups, next == 0 && last ? call_.ahead : WeightsOf(next));
+      const bool is_last = block + blocks == end;
+      RunPanel(block, blocks, groups, is_last && last ? call_.ahead : WeightsOf(is_last ? begin : block + blocks));
     }
   }
 
   // The packed weights of the panel that begins at `block`.
   [[nodiscard]] Ahead WeightsOf(int64_t block) const {
-    const int64_t block_bytes = kTaps * packed_.section_chunks * tier_.lanes * kStepBytes;
+    const int64_t block_bytes = kTaps * packed_.section_chunks * tier_.lanes * kWinogradStepBytes;
     const int64_t blocks = std::min(layout_.panel_blocks, layout_.blocks - block);
     return {reinterpret_cast<const std::byte*>(packed_.chunks) + block * block_bytes, blocks * block_bytes};
   }
 
-  void TransformInput(int64_t rows, const Groups& groups) {
+  void PlaceTiles(const WinogradGroups& groups) {
     uint8_t** at = tiles_at_;
     for (int64_t group = 0; group < groups.count; ++group) {
-      uint8_t* codes = codes_ + group * kWinogradPositions * layout_.plane_bytes;
+      uint8_t* codes = codes_ + group * layout_.code_planes * layout_.plane_bytes;
       for (int64_t tile = 0; tile < groups.SizeOf(group); ++tile) *at++ = codes + tile * layout_.tile_bytes;
     }
+  }
+
+  // Of a tile of the band's image `image`.
+  [[nodiscard]] int64_t IndexOf(const Band& band, int64_t image, int64_t row, int64_t column) const {
+    const int64_t first = image * band.rows * layout_.tile_columns;
+    return first + (layout_.one_group ? order_.IndexOf(row, column) : row * layout_.tile_columns + column);
+  }
+
+  void TransformInput(const Band& band, int64_t image) {
+    ConvCall call = call_;
+    call.input += (band.first_image + image) * call.input_image_bytes;
+    table_.FillBand(call, band.first_row, band.rows);
     WinogradInput input = {};
     input.tiles = layout_.tile_columns;
     input.channels = layout_.vectors * 4;
     input.offset = tier_.offset(call_.max_code);
     input.plane_bytes = layout_.plane_bytes;
-    const int64_t width = table_.taps()[4];  // pointers from one row to the next
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t y = 0; y < 4; ++y) input.rows[y] = table_.at() + (2 * row + y) * width;
-      input.at = tiles_at_ + row * layout_.tile_columns;
+    const int64_t width = table_.taps()[form_.codes];  // pointers from one row to the next
+    for (int64_t row = 0; row < band.rows; ++row) {
+      for (int64_t y = 0; y < form_.codes; ++y) {
+        input.rows[y] = table_.at() + (2 * form_.stride * row + y) * width;
+      }
+      if (layout_.one_group) {
+        for (int64_t column = 0; column < layout_.tile_columns; ++column) {
+          row_at_[column] = tiles_at_[IndexOf(band, image, row, column)];
+        }
+        input.at = row_at_;
+      } else {
+        input.at = tiles_at_ + IndexOf(band, image, row, 0);
+      }
       tier_.transform_input(input);
     }
   }
 
-  void FillOutputs(int64_t first_row, int64_t rows) {
+  void FillOutputs(const Band& band, int64_t image) {
     const int64_t element = call_.transform.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
-    std::byte** output = outputs_at_;
-    const uint8_t** residual = residuals_at_;
-    for (int64_t row = first_row; row < first_row + rows; ++row) {
+    const int64_t global = band.first_image + image;
+    std::byte* output = static_cast<std::byte*>(call_.output) + global * call_.output_image_bytes;
+    const uint8_t* residual =
+        call_.residual == nullptr ? nullptr : call_.residual + global * call_.residual_image_bytes;
+    for (int64_t row = 0; row < band.rows; ++row) {
       for (int64_t column = 0; column < layout_.tile_columns; ++column) {
-        for (int pixel = 0; pixel < kPixels; ++pixel) {
-          const int64_t y = call_.row_begin + 2 * row + pixel / 2;
+        const int64_t tile = IndexOf(band, image, row, column) * kWinogradPixels;
+        for (int pixel = 0; pixel < kWinogradPixels; ++pixel) {
+          const int64_t y = call_.row_begin + 2 * (band.first_row + row) + pixel / 2;
           const int64_t x = 2 * column + pixel % 2;
           const bool inside = y < call_.row_end && x < shape_.out_width;
           const int64_t at = y * shape_.out_width + x;
-          *output++ =
-              inside ? static_cast<std::byte*>(call_.output) + at * call_.output_pixel_stride * element : nowhere_;
-          if (call_.residual == nullptr) continue;
-          *residual++ =
-              inside ? call_.residual + at * call_.residual_pixel_stride : reinterpret_cast<const uint8_t*>(nowhere_);
+          outputs_at_[tile + pixel] = inside ? output + at * call_.output_pixel_stride * element : nowhere_;
+          if (residual == nullptr) continue;
+          residuals_at_[tile + pixel] =
+              inside ? residual + at * call_.residual_pixel_stride : reinterpret_cast<const uint8_t*>(nowhere_);
         }
       }
     }
   }
 
-  void RunPanel(int64_t block, int64_t blocks, const Groups& groups, const Ahead& ahead) {
+  void RunPanel(int64_t block, int64_t blocks, const WinogradGroups& groups, const Ahead& ahead) {
     const int64_t channel = block * tier_.lanes;
-    const int32_t* start[kWinogradPositions];
-    std::fill_n(start, kWinogradPositions, start_ + kPixels * layout_.lanes);
-    for (int pixel = 0; pixel < kPixels; ++pixel)
-      start[kStartPosition[pixel]] = start_ + pixel * layout_.lanes + channel;
+    const int32_t* start[kMaxPositions];
+    std::fill_n(start, kMaxPositions, start_ + kWinogradPixels * layout_.lanes);
+    for (int pixel = 0; pixel < kWinogradPixels; ++pixel) {
+      start[form_.Corner(pixel)] = start_ + pixel * layout_.lanes + channel;
+    }
     WinogradProducts products = {};
     products.plane_bytes = layout_.plane_bytes;
     products.tile_bytes = layout_.tile_bytes;
@@ -254,11 +229,10 @@ class Runner {
     products.panel = panel_;
     products.panel_plane_bytes = layout_.panel_plane_bytes;
     products.start = start;
-    products.sums = sums_;
     products.max_code = call_.max_code;
     products.max_weight = call_.max_weight;
     products.ahead = ahead.at;
-    products.ahead_lines = DivideRoundUp(ahead.bytes, groups.count * kWinogradPositions * kCacheLine);
+    products.ahead_lines = DivideRoundUp(ahead.bytes, groups.count * form_.all_positions() * kCacheLine);
     WinogradOutput output = {};
     output.sums = sums_;
     output.channel = channel;
@@ -267,30 +241,71 @@ class Runner {
     int64_t tile = 0;
     for (int64_t group = 0; group < groups.count; ++group) {
       const int64_t tiles = groups.SizeOf(group);
-      products.codes = codes_ + group * kWinogradPositions * layout_.plane_bytes;
-      tier_.multiply[blocks - 1][tiles - 1](products);
-      products.ahead += kWinogradPositions * products.ahead_lines * kCacheLine;
+      products.codes = codes_ + group * layout_.code_planes * layout_.plane_bytes;
+      products.sums_plane = output.sums_plane = SumsPlane(tiles, blocks);
+      Multiply(products, blocks, tiles);
+      products.ahead += form_.all_positions() * products.ahead_lines * kCacheLine;
       output.tiles = tiles;
-      output.at = outputs_at_ + tile * kPixels;
-      output.residual_at = call_.residual == nullptr ? nullptr : residuals_at_ + tile * kPixels;
-      tier_.transform_output[blocks - 1](output);
+      output.at = outputs_at_ + tile * kWinogradPixels;
+      output.residual_at = call_.residual == nullptr ? nullptr : residuals_at_ + tile * kWinogradPixels;
+      (layout_.by_rows ? tier_.transform_rows : tier_.transform_output[blocks - 1])(output);
       tile += tiles;
     }
   }
 
+  void MultiplyRows(WinogradProducts products, int64_t tiles) const {
+    const uint8_t* codes = products.codes;
+    for (int row = 0; row < form_.positions; ++row) {
+      products.position_begin = row * form_.positions;
+      products.position_end = products.position_begin + form_.positions;
+      for (int64_t tile = 0; tile < tiles; tile += kWinogradRowTiles) {
+        products.codes = codes + tile * layout_.tile_bytes;
+        products.sums = sums_ + 2 * row * products.sums_plane + tile * kWinogradBlocks * tier_.lanes;
+        tier_.multiply_row[std::min<int64_t>(kWinogradRowTiles, tiles - tile) - 1](products);
+        products.ahead += products.ahead_lines * kCacheLine;
+      }
+    }
+  }
+
+  void Multiply(WinogradProducts products, int64_t blocks, int64_t tiles) const {
+    products.position_end = form_.all_positions();
+    products.sums = sums_;
+    if (layout_.by_rows) return MultiplyRows(products, tiles);
+    if (!layout_.one_group) return tier_.multiply[blocks - 1][tiles - 1](products);
+    const uint8_t* codes = products.codes;
+    for (int position = 0; position < form_.all_positions(); ++position) {
+      int64_t tile = order_.Begin(form_, position);
+      const int64_t count = order_.End(form_, position) - tile;
+      if (count <= 0) continue;
+      products.position_begin = position;
+      products.position_end = position + 1;
+      const WinogradGroups parts(count, tier_.max_tiles[blocks - 1]);
+      for (int64_t part = 0; part < parts.count; ++part) {
+        products.codes = codes + tile * layout_.tile_bytes;
+        products.sums = sums_ + position * products.sums_plane + tile * blocks * tier_.lanes;
+        tier_.multiply[blocks - 1][parts.SizeOf(part) - 1](products);
+        products.ahead += (part == 0 ? products.ahead_lines : 0) * kCacheLine;
+        tile += parts.SizeOf(part);
+      }
+    }
+  }
+
   const WinogradTier& tier_;
+  const WinogradForm& form_;
   const ConvShape& shape_;
   const ConvCall& call_;
-  Layout layout_;
+  WinogradLayout layout_;
+  const WinogradTileOrder order_;
   PixelTable table_;
   const PaddedTransform transform_;
   PackedView packed_ = {};
   int64_t opened_block_ = -1;
-  uint8_t* codes_;  // [group of tiles][position][tile][channel], positions plane_bytes apart
+  uint8_t* codes_;  // [group of tiles][plane][tile][channel], planes plane_bytes apart
   int8_t* panel_;
   int32_t* sums_;
   int32_t* start_;  // [pixel][lanes], then a row of zeros
   uint8_t** tiles_at_;
+  uint8_t* row_at_[kWinogradOneGroupTiles];
   std::byte** outputs_at_;
   const uint8_t** residuals_at_;
   std::byte* nowhere_;  // for the pixels of tiles that reach over the edge
@@ -298,37 +313,14 @@ class Runner {
 
 }  // namespace
 
-bool WinogradSupports(const ConvShape& shape, int max_code, int max_weight) {
-  return max_code <= kMaxCode && max_weight <= kMaxWeight && WideWinogradSupports(shape, max_code, max_weight);
-}
-
-bool WideWinogradSupports(const ConvShape& shape, int max_code, int max_weight) {
-  return shape.groups == 1 && shape.kernel_height == 3 && shape.kernel_width == 3 && shape.stride_height == 1 &&
-         shape.stride_width == 1 && shape.dilation_height == 1 && shape.dilation_width == 1 &&
-         4 * kTaps * max_code * max_weight <= INT32_MAX / shape.in_channels;
-}
-
-double WinogradCycles(const WinogradTier& tier, const ConvShape& shape) {
-  const Layout layout(tier, shape);
-  const auto tiles = static_cast<double>(layout.tile_rows * layout.tile_columns);
-  const auto steps = static_cast<double>(layout.steps);
-  const auto blocks = static_cast<double>(layout.blocks);
-  const double products = steps * kStepBytes / static_cast<double>(tier.code_bytes) * blocks *
-                          static_cast<double>(tier.lanes) * kWinogradPositions;
-  const auto bands = static_cast<double>(DivideRoundUp(layout.tile_rows, layout.band_tile_rows));
-  const double registers = static_cast<double>(DivideRoundUp(layout.tile_bytes, tier.lanes * kStepBytes));
-  return tiles * (products / tier.macs_per_cycle + registers * tier.input_cycles + blocks * tier.output_cycles) +
-         (layout.blocks > layout.panel_blocks ? bands : 1) * steps * blocks * tier.open_cycles;
-}
-
 size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights) {
-  return CorrectionBytes(Layout(tier, shape)) + WithSource(tier, shape, weights, PackedWeightsBytes);
+  return CorrectionBytes(WinogradLayout(tier, shape)) + WithSource(tier, shape, weights, PackedWeightsBytes);
 }
 
 void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  const Layout layout(tier, shape);
+  const WinogradLayout layout(tier, shape);
   std::memset(packed, 0, CorrectionBytes(layout));
-  WriteCorrections(layout, shape, weights, reinterpret_cast<int32_t*>(packed));
+  WriteWinogradCorrections(*tier.form, shape, layout.lanes, weights, reinterpret_cast<int32_t*>(packed));
   WithSource(tier, shape, weights,
              [&](const PackedSource& source) { PackWeights(source, packed + CorrectionBytes(layout)); });
 }

@@ -1,20 +1,10 @@
-// Winograd: what the tiers share of exact Winograd convolutions F(2 x 2, 3 x 3) (Lavin and Gray, arXiv 1509.09308,
-// §4.1): 3 x 3, stride 1, one group, 16 products for 36. A tile is 2 x 2 output pixels from 4 x 4 input pixels d:
-//
-//     Y = Aᵀ [ (2G g (2G)ᵀ) ⊙ (Bᵀ d B) ] A / 4
-//     Bᵀ = 1  0 −1  0     2G = 2  0  0     Aᵀ = 1  1  1  0
-//          0  1  1  0          1  1  1          0  1 −1 −1
-//          0 −1  1  0          1 −1  1
-//          0  1  0 −1          0  0  2
-//
-// In integers, and so without any rounding. In bytes: codes up to 63 make Bᵀ d B lie in 0 … 252 at position (1, 1) and
-// in −126 … 126 elsewhere, there stored with an offset added; weights up to 14 make the transformed ones at most 9 · 14
-// = 126. What the offset adds to the outputs is known when weights are packed, and taken off where the sums start. In
-// 16 bits any codes and weights fit as they are. Four times a layer's accumulators fit 32 bits (WinogradSupports), and
-// the division by 4 leaves no rest.
+// Winograd: what the tiers share of exact Winograd convolutions: 3 x 3, one group, by a form (winograd_form.h). In
+// bytes codes up to 63 and weights up to the form's bound are exact; in 16 bits any codes and weights, stored as they
+// are.
 //
 // Weights are packed at their stored width (packed_weights.h); a panel, all that some blocks of output channels need,
-// is opened and transformed just before its products.
+// is opened and transformed just before its products. Where maps are small that costs as much as many products: such
+// layers are divided by panels instead of rows, and a call computes all its images at once (ConvKernel::panels).
 #pragma once
 
 #include <cstddef>
@@ -23,24 +13,25 @@
 #include "engine/kernels/packed_weights.h"
 #include "engine/kernels/padded_transform.h"
 #include "engine/kernels/params.h"
+#include "engine/kernels/winograd_form.h"
 
 namespace bitstage::kernels {
 
-inline constexpr int kWinogradPositions = 16;
 inline constexpr int kWinogradTiles = 8;   // most tiles whose products are summed at a time
 inline constexpr int kWinogradBlocks = 4;  // most blocks of lanes of a panel
+inline constexpr int kWinogradRowTiles = 3;
 
-// Bᵀ d B of a row of tiles: tile t's position p goes to at[t] + p · plane_bytes, `channels` codes (a multiple of 4, of
-// one or two bytes) that may be followed by up to 63 bytes of anything: tiles come in rising order, and what one
-// overwrites is the next one's. The four rows have 2 · tiles + 2 pixels, which may be read up to 63 bytes past
-// `channels`.
+// The transformed codes of a row of tiles: those of tile t and plane p (row-major) go to at[t] + p · plane_bytes,
+// `channels` codes (a multiple of 4, of one or two bytes). Where `channels` is no multiple of 64 they may be followed
+// by up to 63 bytes of anything: tiles come in rising order, and what one overwrites is the next one's. The rows have
+// as many pixels as the tiles read, which may be read up to 63 bytes past `channels`.
 struct WinogradInput {
-  const uint8_t* const* rows[4];
+  const uint8_t* const* rows[kMaxWinogradCodes];
   int64_t tiles;
   int64_t channels;
   uint8_t* const* at;
   int64_t plane_bytes;
-  uint8_t offset;  // of all positions but (1, 1)
+  uint8_t offset;  // of differences
 };
 
 // Packed weights of blocks [block, block + blocks) to a panel [position][step][blocks][lanes][4 bytes], positions
@@ -54,25 +45,28 @@ struct WinogradWeights {
   int64_t plane_bytes;
 };
 
-// All positions' products of some tiles and a panel.
+// Some positions' products of some tiles and a panel.
 struct WinogradProducts {
-  const uint8_t* codes;  // [position][tile][channel]
+  int position_begin, position_end;
+  const uint8_t* codes;  // [plane][tile][channel]
   int64_t plane_bytes;
   int64_t tile_bytes;
   int64_t steps;  // of four bytes
   const int8_t* panel;
   int64_t panel_plane_bytes;
   const int32_t* const* start;  // what each position's sums start with, blocks · lanes
-  int32_t* sums;                // out: [position][tile][blocks · lanes]
+  int32_t* sums;                // out: [position, from the first of these on][tile][blocks · lanes]
+  int64_t sums_plane;           // of the array, from one position to the next
   int max_code, max_weight;     // of the layer, before any transform
   // To be brought near meanwhile: as many cache lines before each position's products, one after the other.
   const std::byte* ahead;
   int64_t ahead_lines;
 };
 
-// Aᵀ sums A / 4 of some tiles, to the output. Pixel 2r + c of tile t is at[4t + 2r + c], at its first channel.
+// The outputs of some tiles. Pixel 2r + c of tile t is at[4t + 2r + c], at its first channel.
 struct WinogradOutput {
-  const int32_t* sums;
+  const int32_t* sums;  // [position][tile][blocks · lanes]
+  int64_t sums_plane;
   int64_t tiles;
   int64_t channel;   // the panel's first
   int64_t channels;  // to write
@@ -82,6 +76,7 @@ struct WinogradOutput {
 };
 
 struct WinogradTier {
+  const WinogradForm* form;
   int64_t lanes;
   int64_t code_bytes;                  // of a transformed code or weight: 1 or 2
   uint8_t (*offset)(int max_code);     // of transformed codes
@@ -92,12 +87,19 @@ struct WinogradTier {
   void (*transform_output[kWinogradBlocks])(const WinogradOutput& output);
   // For WinogradCycles: products a cycle; a tile's transforms, of a register of input channels, of a block of outputs;
   // to open a step of a block.
+  // Or null, by tiles − 1, and of as many blocks as there are: products of a row of positions, summed to what goes to
+  // the left outputs and what to the right ones while still in registers, [row][left, right][tile][lanes]; and their
+  // outputs. By one only. Right where a row's weights fit the L1 cache.
+  void (*multiply_row[kWinogradRowTiles])(const WinogradProducts& products);
+  void (*transform_rows)(const WinogradOutput& output);
   double macs_per_cycle, input_cycles, output_cycles, open_cycles;
+  double plane_cycles;  // to begin and end the products of a plane of a group of tiles
 };
 
 // In bytes, and in 16 bits.
-bool WinogradSupports(const ConvShape& shape, int max_code, int max_weight);
-bool WideWinogradSupports(const ConvShape& shape, int max_code, int max_weight);
+bool WinogradSupports(const WinogradForm& form, const ConvShape& shape, int max_code, int max_weight);
+bool WideWinogradSupports(const WinogradForm& form, const ConvShape& shape, int max_code, int max_weight);
+int64_t WinogradPanels(const WinogradTier& tier, const ConvShape& shape);  // ConvKernel::panels
 double WinogradCycles(const WinogradTier& tier, const ConvShape& shape);
 size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights);
 void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);

@@ -126,8 +126,19 @@ class ConvStep : public Step {
     call.residual_pixel_stride = p_.residual ? p_.residual->pixel_stride : 0;
     call.output = frame.At<std::byte>(p_.output);
     call.output_pixel_stride = p_.output.pixel_stride;
-    call.row_begin = row_begin;
-    call.row_end = row_end;
+    if (traits().all_images) {
+      call.row_begin = 0;
+      call.row_end = p_.shape.out_height;
+      call.panel_begin = row_begin;
+      call.panel_end = row_end;
+      call.images = frame.images();
+      call.input_image_bytes = frame.Stride(p_.input);
+      call.residual_image_bytes = p_.residual ? frame.Stride(*p_.residual) : 0;
+      call.output_image_bytes = frame.Stride(p_.output);
+    } else {
+      call.row_begin = row_begin;
+      call.row_end = row_end;
+    }
     call.scratch = scratch;
     call.ahead = {ahead_.data(), static_cast<int64_t>(ahead_.size())};
     p_.kernel->run(p_.shape, call);
@@ -186,9 +197,12 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
   traits.reads = {layer.input.place.slot};
   if (layer.residual) traits.reads.push_back(layer.residual->place.slot);
   traits.writes = {layer.output.slot};
-  traits.rows = shape.out_height;
-  traits.row_nanoseconds =
-      static_cast<double>(shape.out_width) * static_cast<double>(weights.size()) / MacsPerNanosecond(table.isa);
+  const int64_t panels = kernel.panels == nullptr ? 0 : kernel.panels(shape);
+  traits.all_images = panels > 0;
+  traits.rows = panels > 0 ? panels : shape.out_height;
+  traits.row_nanoseconds = static_cast<double>(shape.out_height * shape.out_width) *
+                           static_cast<double>(weights.size()) / MacsPerNanosecond(table.isa) /
+                           static_cast<double>(traits.rows);
   traits.scratch_bytes = kernel.scratch_bytes(shape);
   traits.constant_bytes = p.packed.taken() + p.acc_init.size() * sizeof(int32_t) + p.transform.bytes();
   return std::make_unique<ConvStep>(std::move(traits), std::move(p));

@@ -106,6 +106,16 @@ void DescribeSteps(Executable::Plan& plan) {
   for (const std::unique_ptr<Step>& step : plan.steps) describe(*step);
 }
 
+void ChooseEarlySteps(Executable::Plan& plan) {
+  constexpr size_t kEarlyWeights = 256 << 10;  // a part of the L2 cache
+  size_t weights = 0;
+  for (const std::unique_ptr<Step>& step : plan.steps) {
+    weights += step->traits().packed_bytes;
+    if (step->traits().all_images || weights > kEarlyWeights) return;
+    ++plan.early_steps;
+  }
+}
+
 // Every step learns what weights come after it.
 void LookAhead(Executable::Plan& plan) {
   std::span<const std::byte> weights;
@@ -144,6 +154,7 @@ absl::StatusOr<std::shared_ptr<const Executable>> Executable::Compile(std::share
   BITSTAGE_ASSIGN_OR_RETURN(plan->isa, ResolveIsa(options));
   Lowering(kernels::TableFor(plan->isa), model->graph, *plan).Run(options.pool);
   LookAhead(*plan);
+  ChooseEarlySteps(*plan);
   Describe(*plan);
   DescribeSteps(*plan);
   BITSTAGE_RETURN_IF_ERROR(PlanMemory(*plan));

@@ -31,6 +31,8 @@ struct Executable::Plan {
   std::vector<Slot> slots;
   std::vector<InputPlan> input_plans;
   std::vector<std::unique_ptr<Step>> steps;
+  size_t early_steps = 0;  // that a batch does image by image, one image after the other: their activations are what
+                           // a cache is for, and their weights, so few, stay there anyway
 };
 
 }  // namespace bitstage

@@ -16,8 +16,9 @@ namespace {
 // A share of a step that is worth waking a thread for.
 constexpr double kMinShareNanoseconds = 20'000;
 constexpr int64_t kMaxSharesPerThread = 3;
-// A share of fewer rows reads the layer's weights too often for what it computes.
-constexpr int64_t kGoodShareRows = 7;
+// A share of fewer rows reads the layer's weights too often for what it computes, and may cut a pair of rows in two,
+// which Winograd convolutions compute together.
+constexpr int64_t kGoodShareRows = 8;
 
 // Rows a share, at least `least`: as equal a load for all threads as whole rows allow, in several shares a thread where
 // that costs little, so that a thread that comes late finds less to do.
@@ -89,9 +90,18 @@ struct Session::State {
     }
   }
 
+  // No clock is asked unless for a profile.
+  [[nodiscard]] std::chrono::steady_clock::time_point Now() const {
+    return nanoseconds.empty() ? std::chrono::steady_clock::time_point() : std::chrono::steady_clock::now();
+  }
+  [[nodiscard]] static int64_t NanosecondsSince(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count();
+  }
   absl::Status CheckInputs(int64_t count, std::span<const TensorView> inputs) const;
   void BindInput(const InputPlan& input, const TensorView& view);
   void RunStep(const Step& step, size_t index);
+  // The early steps; false where they are better done like the others.
+  bool RunEarlySteps(size_t first_index, const Cancellation& cancellation);
 
   std::shared_ptr<const Executable> executable;
   const Executable::Plan& plan;
@@ -139,28 +149,51 @@ void Session::State::BindInput(const InputPlan& input, const TensorView& view) {
 }
 
 void Session::State::RunStep(const Step& step, size_t index) {
-  const auto start = nanoseconds.empty() ? std::chrono::steady_clock::time_point() : std::chrono::steady_clock::now();
+  const auto start = Now();
   const Step::Traits& traits = step.traits();
-  const int64_t units = batch * traits.rows;
+  const int64_t images = traits.all_images ? batch : 1;
+  const double unit_nanoseconds = traits.row_nanoseconds * static_cast<double>(images);
+  const int64_t units = batch / images * traits.rows;
   const auto body = [&](int64_t begin, int64_t end, int worker) {
     while (begin < end) {
       const int64_t row = begin % traits.rows;
       const int64_t row_end = std::min(traits.rows, row + end - begin);
-      const Frame frame(bases.data(), strides.data(), begin / traits.rows);
+      const Frame frame(bases.data(), strides.data(), begin / traits.rows, images);
       step.Run(frame, row, row_end, scratch[static_cast<size_t>(worker)].data());
       begin += row_end - row;
     }
   };
   if (pool == nullptr || pool->threads() == 1 ||
-      static_cast<double>(units) * traits.row_nanoseconds < 2 * kMinShareNanoseconds) {
+      static_cast<double>(units) * unit_nanoseconds < 2 * kMinShareNanoseconds) {
     body(0, units, 0);
   } else {
-    const auto least = static_cast<int64_t>(std::ceil(kMinShareNanoseconds / traits.row_nanoseconds));
+    const auto least = static_cast<int64_t>(std::ceil(kMinShareNanoseconds / unit_nanoseconds));
     pool->ParallelFor(units, ShareRows(units, pool->threads(), least), body);
   }
-  if (nanoseconds.empty()) return;
-  const auto taken = std::chrono::steady_clock::now() - start;
-  nanoseconds[index] = std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count();
+  if (!nanoseconds.empty()) nanoseconds[index] = NanosecondsSince(start);
+}
+
+bool Session::State::RunEarlySteps(size_t first_index, const Cancellation& cancellation) {
+  const int64_t threads = pool == nullptr ? 1 : pool->threads();
+  if (batch == 1 || batch % threads != 0 || (threads > 1 && !nanoseconds.empty())) return false;
+  for (size_t i = 0; i < plan.early_steps && !nanoseconds.empty(); ++i) nanoseconds[first_index + i] = 0;
+  const auto body = [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t image = begin; image < end && cancellation.Poll().ok(); ++image) {
+      const Frame frame(bases.data(), strides.data(), image, 1);
+      for (size_t i = 0; i < plan.early_steps; ++i) {
+        const Step& step = *plan.steps[i];
+        const auto start = Now();
+        step.Run(frame, 0, step.traits().rows, scratch[static_cast<size_t>(worker)].data());
+        if (!nanoseconds.empty()) nanoseconds[first_index + i] += NanosecondsSince(start);
+      }
+    }
+  };
+  if (threads == 1) {
+    body(0, batch, 0);
+  } else {
+    pool->ParallelFor(batch, 1, body);
+  }
+  return true;
 }
 
 Session::Session(std::shared_ptr<const Executable> executable, int64_t max_batch, ThreadPool* pool)
@@ -179,9 +212,10 @@ absl::Status Session::Run(int64_t batch, std::span<const TensorView> inputs, con
     state.BindInput(input, inputs[i]);
     state.RunStep(inputs[i].type == DataType::kUInt8 ? *input.from_codes : *input.from_floats, index++);
   }
-  for (const std::unique_ptr<Step>& step : state.plan.steps) {
+  const size_t early = state.RunEarlySteps(index, cancellation) ? state.plan.early_steps : 0;
+  for (size_t i = early; i < state.plan.steps.size(); ++i) {
     BITSTAGE_RETURN_IF_ERROR(cancellation.Poll());
-    state.RunStep(*step, index++);
+    state.RunStep(*state.plan.steps[i], index + i);
   }
   return absl::OkStatus();
 }

@@ -25,22 +25,28 @@ struct Place {
   friend bool operator==(const Place&, const Place&) = default;
 };
 
-// The memory of one image: a slot's address is its base plus image times its stride.
+// The memory of an image, and of those after it: a slot's address is its base plus image times its stride.
 class Frame {
  public:
-  Frame(std::byte* const* bases, const size_t* strides, int64_t image)
-      : bases_(bases), strides_(strides), image_(static_cast<size_t>(image)) {}
+  Frame(std::byte* const* bases, const size_t* strides, int64_t image, int64_t images)
+      : bases_(bases), strides_(strides), image_(static_cast<size_t>(image)), images_(images) {}
 
   template <typename T>
   [[nodiscard]] T* At(const Place& place) const {
     const auto slot = static_cast<size_t>(place.slot);
     return reinterpret_cast<T*>(bases_[slot] + image_ * strides_[slot] + place.offset);
   }
+  // From one image to the next, in bytes.
+  [[nodiscard]] int64_t Stride(const Place& place) const {
+    return static_cast<int64_t>(strides_[static_cast<size_t>(place.slot)]);
+  }
+  [[nodiscard]] int64_t images() const { return images_; }
 
  private:
   std::byte* const* bases_;
   const size_t* strides_;
   size_t image_;
+  int64_t images_;
 };
 
 class Step {
@@ -51,7 +57,8 @@ class Step {
     std::string shape;
     std::vector<KernelCandidate> candidates;
     std::vector<int> reads, writes;  // slots
-    int64_t rows = 1;                // independent units of work of one image
+    int64_t rows = 1;                // independent units of work: of one image, or of all of them
+    bool all_images = false;         // … which is better where it is weights that take time
     double row_nanoseconds = 0;      // a rough guess: decides how rows are shared among threads
     size_t scratch_bytes = 0;        // of each thread
     size_t constant_bytes = 0;       // packed weights, scales, tables
@@ -69,7 +76,8 @@ class Step {
   [[nodiscard]] virtual std::span<const std::byte> FirstWeights() const { return {}; }
   virtual void LookAhead(std::span<const std::byte>) {}
 
-  // Computes rows [row_begin, row_end) of one image. Thread-safe for rows that do not overlap. Allocates nothing.
+  // Computes rows [row_begin, row_end) of the frame's image, or of all of its images. Thread-safe for rows that do not
+  // overlap. Allocates nothing.
   virtual void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte* scratch) const = 0;
 
  protected:

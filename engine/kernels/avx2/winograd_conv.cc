@@ -50,7 +50,7 @@ BITSTAGE_INLINE __m256i Column(const WinogradInput& input, int64_t x, int64_t c)
   if constexpr (kRow == 0) return Form::Subtract(d(0), d(2));
   if constexpr (kRow == 1) return Form::Add(d(1), d(2));
   if constexpr (kRow == 2) return Form::Subtract(d(2), d(1));
-  return Form::Subtract(d(1), d(3));
+  return Form::Subtract(d(3), d(1));
 }
 
 template <typename Form, int kHalf, int kRow>
@@ -64,7 +64,7 @@ BITSTAGE_INLINE void TransformRow(const WinogradInput& input, int64_t x, int64_t
   store(0, Form::Subtract(column[0], column[2]));
   store(1, Form::Add(column[1], column[2]));
   store(2, Form::Subtract(column[2], column[1]));
-  store(3, Form::Subtract(column[1], column[3]));
+  store(3, Form::Subtract(column[3], column[1]));
 }
 
 template <typename Form, int kHalf>
@@ -165,7 +165,8 @@ void MicroKernel(const WinogradProducts& products) {
   }
   const int64_t tile_bytes = products.tile_bytes;
   int32_t* acc = products.sums;
-  for (int position = 0; position < kWinogradPositions; ++position, acc += kTiles * kBlocks * 16) {
+  for (int position = products.position_begin; position < products.position_end;
+       ++position, acc += products.sums_plane) {
     const int row = position / 4;
     const int column = position % 4;
     const int64_t most = flush_steps[(row == 1 || row == 2) + (column == 1 || column == 2)];
@@ -204,11 +205,11 @@ BITSTAGE_INLINE void Inverse(const int32_t* sums, int64_t plane, __m256i (&outpu
     const __m256i middle = Load(sums + (4 + x) * plane);
     const __m256i lower = Load(sums + (8 + x) * plane);
     top[x] = _mm256_add_epi32(_mm256_add_epi32(middle, lower), Load(sums + x * plane));
-    bottom[x] = _mm256_sub_epi32(_mm256_sub_epi32(middle, lower), Load(sums + (12 + x) * plane));
+    bottom[x] = _mm256_add_epi32(_mm256_sub_epi32(middle, lower), Load(sums + (12 + x) * plane));
   }
   const auto combine = [](const __m256i(&r)[4], __m256i& left, __m256i& right) __attribute__((always_inline)) {
     left = _mm256_srai_epi32(_mm256_add_epi32(_mm256_add_epi32(r[1], r[2]), r[0]), 2);
-    right = _mm256_srai_epi32(_mm256_sub_epi32(_mm256_sub_epi32(r[1], r[2]), r[3]), 2);
+    right = _mm256_srai_epi32(_mm256_add_epi32(_mm256_sub_epi32(r[1], r[2]), r[3]), 2);
   };
   combine(top, outputs[0], outputs[1]);
   combine(bottom, outputs[2], outputs[3]);
@@ -254,7 +255,7 @@ BITSTAGE_INLINE void StoreFloats(const WinogradOutput& output, int64_t tile, int
 template <int kBlocks>
 void TransformOutput(const WinogradOutput& output) {
   const PaddedTransform& transform = output.transform;
-  const int64_t plane = output.tiles * kBlocks * 16;
+  const int64_t plane = output.sums_plane;
   for (int64_t tile = 0; tile < output.tiles; ++tile) {
     const int32_t* sums = output.sums + tile * kBlocks * 16;
     for (int64_t c = 0; c < kBlocks * 16; c += 16) {
@@ -292,6 +293,7 @@ template <typename Form>
 constexpr WinogradTier Tier(double macs_per_cycle) {
   using Products = typename Form::Products;
   return {
+      &kWinogradByOne,
       16,
       Form::kHalves,
       [](int max_code) { return static_cast<uint8_t>(Form::kHalves == 1 ? 2 * max_code : 0); },
@@ -300,10 +302,13 @@ constexpr WinogradTier Tier(double macs_per_cycle) {
       Open<Form>,
       {BITSTAGE_TILES(1), BITSTAGE_TILES(2), BITSTAGE_TILES(3), BITSTAGE_TILES(4)},
       {TransformOutput<1>, TransformOutput<2>, TransformOutput<3>, TransformOutput<4>},
+      {},
+      nullptr,
       macs_per_cycle,
       60,
       60,
       80,
+      0,
   };
 }
 
@@ -323,6 +328,7 @@ constexpr ConvKernel Kernel(const char* name, bool (*supports)(const ConvShape&,
       },
       [](const ConvShape& shape) { return WinogradScratchBytes(*kTier, shape); },
       [](const ConvShape& shape, const ConvCall& call) { WinogradRun(*kTier, shape, call); },
+      [](const ConvShape& shape) { return WinogradPanels(*kTier, shape); },
   };
 }
 
@@ -332,7 +338,8 @@ constinit const ConvKernel kWinograd = Kernel<&kBytesTier>(
     "avx2_winograd",
     // Two products of the largest transformed codes and weights fit 16 bits.
     [](const ConvShape& shape, int max_code, int max_weight) {
-      return WinogradSupports(shape, max_code, max_weight) && 2 * 4 * max_code * 9 * max_weight <= INT16_MAX;
+      return WinogradSupports(kWinogradByOne, shape, max_code, max_weight) &&
+             2 * 4 * max_code * 9 * max_weight <= INT16_MAX;
     },
     [](const ConvShape& shape, int max_code, int max_weight) {
       WinogradTier tier = kBytesTier;
@@ -341,8 +348,11 @@ constinit const ConvKernel kWinograd = Kernel<&kBytesTier>(
       return WinogradCycles(tier, shape);
     });
 
-constinit const ConvKernel kWinogradWords =
-    Kernel<&kWordsTier>("avx2_winograd_words", WideWinogradSupports,
-                        [](const ConvShape& shape, int, int) { return WinogradCycles(kWordsTier, shape); });
+constinit const ConvKernel kWinogradWords = Kernel<&kWordsTier>(
+    "avx2_winograd_words",
+    [](const ConvShape& shape, int max_code, int max_weight) {
+      return WideWinogradSupports(kWinogradByOne, shape, max_code, max_weight);
+    },
+    [](const ConvShape& shape, int, int) { return WinogradCycles(kWordsTier, shape); });
 
 }  // namespace bitstage::kernels::avx2

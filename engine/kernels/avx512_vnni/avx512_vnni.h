@@ -11,6 +11,7 @@ extern const ConvKernel kDepthwise;
 extern const ConvKernel kPatch;
 extern const ConvKernel kGemv;
 extern const ConvKernel kWinograd;
+extern const ConvKernel kWinogradStrided;
 extern const ConvKernel kWinogradNarrow;
 
 void Transform(const OutputTile& tile);

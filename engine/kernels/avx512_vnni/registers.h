@@ -12,6 +12,8 @@
 namespace bitstage::kernels::avx512_vnni {
 
 #define BITSTAGE_INLINE __attribute__((always_inline)) static inline
+// Of lambdas in functions so large that the compiler would rather call them.
+#define BITSTAGE_INLINED __attribute__((always_inline))
 
 // acc + the products of four u8 and four s8 a lane. g++ 12 spills accumulators that go through the intrinsic.
 BITSTAGE_INLINE __m512i DotProduct(__m512i acc, __m512i codes, __m512i weights) {
@@ -51,9 +53,7 @@ BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, const int8
 // body(0), body(1), … with constants, so that arrays of registers are never indexed by a variable.
 template <int kCount, typename Body>
 BITSTAGE_INLINE void Unrolled(Body body) {
-  [&]<int... k>(std::integer_sequence<int, k...>) __attribute__((always_inline)) {
-    (body(std::integral_constant<int, k>()), ...);
-  }
+  [&]<int... k>(std::integer_sequence<int, k...>) BITSTAGE_INLINED { (body(std::integral_constant<int, k>()), ...); }
   (std::make_integer_sequence<int, kCount>());
 }
 
