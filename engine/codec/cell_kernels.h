@@ -12,6 +12,7 @@ namespace bitstage::codec {
 
 inline constexpr int kMaxLanes = 64;  // lanes of one call, and of a plain frame
 inline constexpr int kMaxCellsPerTable = 256;
+inline constexpr int kMaxBitsOfTwo = 5;    // of a symbol, to encode two at once
 inline constexpr int kLeastIndexBits = 8;  // of a decoding table: a constant mask for the commonest case
 
 struct EncodeEntry {
@@ -49,6 +50,9 @@ struct CellTables {
   int contexts;
   // Of a lone table of single symbols (run_table.h); null where nobody filled them.
   const uint64_t* runs = nullptr;
+  // Of a lone table of single symbols of at most kMaxBitsOfTwo bits, uniform: [a | b << bits_of[0]] is the code of a
+  // with that of b behind it, its length in the upper byte. Null where nobody filled them.
+  const uint32_t* encode_two = nullptr;
 };
 
 // Where an encoder stands. `at` is the first byte not yet final, `bits` its low `count` (0…7) bits.
@@ -71,6 +75,7 @@ struct RowBlock {
 
 struct CellKernels {
   const char* name;
+  bool wants_encode_two;  // encode_plain is faster with CellTables::encode_two
 
   // OR of code & ~mask(channel), mask = ((1 << bits) − 1) << shift: 0 where all codes lie on the grid.
   uint8_t (*off_grid)(const CellTables& tables, const uint8_t* codes, int64_t pixels);

@@ -125,6 +125,12 @@ class Writer {
         tables.longest = std::max<int>(tables.longest, length);
       }
     }
+    uint32_t two[1 << (2 * codec::kMaxBitsOfTwo)];
+    if (kernels_.wants_encode_two && boundary_.forms() == 1 && !header_.pairs && widest <= codec::kMaxBitsOfTwo &&
+        static_cast<int64_t>(codes_.size()) >= int64_t{8} << (2 * widest)) {
+      codec::FillEncodeTwo(encode, widest, two);
+      tables.encode_two = two;
+    }
     tables.encode = encode;
     tables.lengths = all_lengths;
     tables_bytes_ = table_bytes;

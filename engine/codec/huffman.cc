@@ -10,72 +10,103 @@
 namespace bitstage {
 namespace {
 
-constexpr size_t kCommonSymbols = 256;
+struct Leaf {
+  uint64_t weight;
+  uint32_t symbol;
+};
+constexpr size_t kUsual = 256;  // symbols that need no memory but the stack's
 
-// Weights of leaves, or of the coins (leaves and packages) of one level of the package-merge algorithm, lightest first.
-// Behind leaves stands one that no package outweighs.
-using Weights = absl::InlinedVector<uint64_t, 2 * kCommonSymbols + 2>;
-constexpr uint64_t kHeaviest = uint64_t{1} << 63;
-
-// The level above one of `coins` coins: its coins by twos, and the leaves again, in front of packages of equal weight,
-// which keeps the longest codes short. is_leaf: of each coin of the result. Their number.
-size_t Merge(const uint64_t* leaves, size_t size, const uint64_t* level, size_t coins, uint64_t* merged,
-             uint8_t* is_leaf) {
-  const size_t count = size + coins / 2;
-  size_t package = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t leaf = leaves[i - package];
-    const uint64_t together = package < coins / 2 ? level[2 * package] + level[2 * package + 1] : kHeaviest;
-    const bool takes_package = together < leaf;
-    merged[i] = std::min(leaf, together);
-    is_leaf[i] = static_cast<uint8_t>(!takes_package);
-    package += takes_package ? 1 : 0;
+// Lengths of the best code of any length, two queues: leaves (rising in weight)
+// and the trees made of them. The longest.
+int UnlimitedLengths(std::span<const Leaf> leaves, std::span<uint8_t> lengths) {
+  struct Tree {
+    uint64_t weight;
+    size_t parent;
+  };
+  const size_t n = leaves.size();
+  absl::InlinedVector<Tree, 2 * kUsual> trees(2 * n - 1);
+  for (size_t i = 0; i < n; ++i) trees[i].weight = leaves[i].weight;
+  size_t leaf = 0;
+  size_t made = n;
+  for (size_t next = n; next < trees.size(); ++next) {
+    const auto lightest = [&] {
+      return leaf < n && (made == next || trees[leaf].weight <= trees[made].weight) ? leaf++ : made++;
+    };
+    const size_t first = lightest();
+    const size_t second = lightest();
+    trees[next].weight = trees[first].weight + trees[second].weight;
+    trees[first].parent = trees[second].parent = next;
   }
-  return count;
+  // From the root down; weights have served and make room for depths.
+  trees.back().weight = 0;
+  for (size_t i = trees.size() - 1; i-- > 0;) trees[i].weight = trees[trees[i].parent].weight + 1;
+  uint64_t longest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    longest = std::max(longest, trees[i].weight);
+    lengths[leaves[i].symbol] = static_cast<uint8_t>(trees[i].weight);
+  }
+  return static_cast<int>(longest);
+}
+
+// The same for codes of at most `limit` bits: package-merge. A level is a list
+// of coins by weight, the leaves and the packages of two neighbours of the
+// level before; the 2(n − 1) lightest coins of the last level hold every leaf
+// as often as its code is long. Of a level only its kinds of coins must be
+// kept: those taken are always its lightest.
+void LimitedLengths(std::span<const Leaf> leaves, int limit, std::span<uint8_t> lengths) {
+  const size_t n = leaves.size();
+  absl::InlinedVector<uint64_t, 2 * kUsual> level(2 * n);
+  absl::InlinedVector<uint64_t, kUsual> packages(n);
+  // leaves_before[k · 2n + i]: leaves among the first i + 1 coins of level k.
+  absl::InlinedVector<uint16_t, 11 * 2 * kUsual> leaves_before(static_cast<size_t>(limit) * 2 * n);
+  size_t coins = 0;
+  for (int k = 0; k < limit; ++k) {
+    const size_t pairs = coins / 2;
+    for (size_t p = 0; p < pairs; ++p) packages[p] = level[2 * p] + level[2 * p + 1];
+    uint16_t* const before = &leaves_before[static_cast<size_t>(k) * 2 * n];
+    size_t leaf = 0;
+    size_t package = 0;
+    for (coins = 0; leaf < n || package < pairs; ++coins) {
+      // Leaves in front of packages of equal weight, which keeps the longest
+      // codes short.
+      const bool is_leaf = package == pairs || (leaf < n && leaves[leaf].weight <= packages[package]);
+      level[coins] = is_leaf ? leaves[leaf].weight : packages[package];
+      leaf += is_leaf ? 1 : 0;
+      package += is_leaf ? 0 : 1;
+      before[coins] = static_cast<uint16_t>(leaf);
+    }
+  }
+  size_t taken = 2 * (n - 1);
+  for (int k = limit - 1; k >= 0 && taken > 0; --k) {
+    const size_t of_leaves = leaves_before[static_cast<size_t>(k) * 2 * n + taken - 1];
+    for (size_t i = 0; i < of_leaves; ++i) ++lengths[leaves[i].symbol];
+    taken = 2 * (taken - of_leaves);
+  }
 }
 
 }  // namespace
 
 absl::Status HuffmanLengths(std::span<const uint64_t> counts, int limit, std::span<uint8_t> lengths) {
-  absl::InlinedVector<std::pair<uint64_t, size_t>, kCommonSymbols> symbols;
+  absl::InlinedVector<Leaf, kUsual> leaves;
   for (size_t s = 0; s < counts.size(); ++s) {
-    if (counts[s] != 0) symbols.emplace_back(counts[s], s);
+    if (counts[s] != 0) leaves.push_back({counts[s], static_cast<uint32_t>(s)});
   }
   std::fill(lengths.begin(), lengths.end(), uint8_t{0});
-  if (symbols.empty()) return absl::InvalidArgumentError("Huffman code: no symbol occurs");
-  const size_t size = symbols.size();
-  if (size == 1) {
-    lengths[symbols[0].second] = 1;
+  if (leaves.empty()) return absl::InvalidArgumentError("Huffman code: no symbol occurs");
+  if (leaves.size() == 1) {
+    lengths[leaves[0].symbol] = 1;
     return absl::OkStatus();
   }
-  if (limit < 32 && size > (size_t{1} << limit)) {
-    return absl::InvalidArgumentError(absl::StrCat("Huffman code: ", size, " symbols do not fit in ", limit, " bits"));
+  if (limit < 32 && leaves.size() > (size_t{1} << limit)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("Huffman code: ", leaves.size(), " symbols do not fit in ", limit, " bits"));
   }
-  std::sort(symbols.begin(), symbols.end());
-  Weights leaves(size + 1, kHeaviest);
-  for (size_t i = 0; i < size; ++i) leaves[i] = symbols[i].first;
-
-  // Level by level from the longest codes up: pair the coins, add the leaves again.
-  Weights rooms[2] = {leaves, Weights(2 * size)};
-  rooms[0].resize(2 * size);
-  const uint64_t* level = rooms[0].data();
-  uint64_t* merged = rooms[1].data();
-  uint64_t* other = rooms[0].data();
-  absl::InlinedVector<uint8_t, 2 * kCommonSymbols * kMaxCodeLength> is_leaf(2 * size * static_cast<size_t>(limit), 1);
-  size_t coins = size;
-  for (int i = 1; i < limit; ++i) {
-    coins = Merge(leaves.data(), size, level, coins, merged, is_leaf.data() + 2 * size * static_cast<size_t>(i));
-    level = merged;
-    std::swap(merged, other);
-  }
-  // The 2(n − 1) lightest coins of the last level hold every leaf as often as its code is long: those of a level are
-  // its lightest leaves and, below, twice as many coins as there are packages among them.
-  size_t taken = 2 * (size - 1);
-  for (int i = limit - 1; i >= 0 && taken > 0; --i) {
-    const uint8_t* const of_level = is_leaf.data() + 2 * size * static_cast<size_t>(i);
-    const auto light = static_cast<size_t>(std::count(of_level, of_level + taken, 1));
-    for (size_t leaf = 0; leaf < light; ++leaf) ++lengths[symbols[leaf].second];
-    taken = 2 * (taken - light);
+  std::sort(leaves.begin(), leaves.end(), [](const Leaf& a, const Leaf& b) {
+    return a.weight != b.weight ? a.weight < b.weight : a.symbol < b.symbol;
+  });
+  if (UnlimitedLengths(leaves, lengths) > limit) {
+    std::fill(lengths.begin(), lengths.end(), uint8_t{0});
+    LimitedLengths(leaves, limit, lengths);
   }
   return absl::OkStatus();
 }

@@ -13,9 +13,10 @@ namespace bitstage {
 // The limit of frames: a decoding table of 2^11 entries stays in the first-level cache.
 inline constexpr int kMaxCodeLength = 11;
 
-// The lengths, at most `limit` (1…32), that minimise Σ count · length: package-merge (Larmore and Hirschberg 1990). A
-// single symbol has length 1. INVALID_ARGUMENT where no count is positive or 2^limit symbols are not enough.
-// The first writes one a count to `lengths`, and allocates nothing for up to 256 symbols in 11 bits.
+// The lengths, at most `limit` (1…32), that minimise Σ count · length: Huffman's own where they keep to the limit, else
+// package-merge (Larmore and Hirschberg 1990). A single symbol has length 1. INVALID_ARGUMENT where no count is
+// positive or 2^limit symbols are not enough. The first writes one a count to `lengths`, and allocates nothing for up
+// to 256 symbols in 11 bits.
 absl::Status HuffmanLengths(std::span<const uint64_t> counts, int limit, std::span<uint8_t> lengths);
 absl::StatusOr<std::vector<uint8_t>> HuffmanLengths(std::span<const uint64_t> counts, int limit);
 

@@ -14,6 +14,7 @@ namespace bitstage::codec {
 
 const CellKernels& PortableKernels() {
   static constexpr CellKernels kKernels = {.name = "portable",
+                                           .wants_encode_two = true,
                                            .off_grid = portable::OffGrid,
                                            .count = portable::Count,
                                            .encode_plain = portable::EncodePlain,
@@ -50,6 +51,7 @@ bool HasBmi() { return __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_suppo
 
 const CellKernels& Avx512VbmiKernels() {
   static const CellKernels kKernels = {.name = "avx512_vbmi",
+                                       .wants_encode_two = false,
                                        .off_grid = avx512_vbmi::OffGrid,
                                        .count = avx512_vbmi::Count,
                                        .encode_plain = avx512_vbmi::EncodePlain,

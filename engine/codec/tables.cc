@@ -109,6 +109,17 @@ void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode) {
   }
 }
 
+void FillEncodeTwo(const EncodeEntry* encode, int bits, uint32_t* two) {
+  for (uint32_t b = 0; b < 1u << bits; ++b) {
+    for (uint32_t a = 0; a < 1u << bits; ++a) {
+      const EncodeEntry first = encode[a];
+      const EncodeEntry second = encode[b];
+      two[a | b << bits] = first.bits | static_cast<uint32_t>(second.bits) << first.length |
+                           static_cast<uint32_t>(first.length + second.length) << 24;
+    }
+  }
+}
+
 void FillDecode(std::span<const uint8_t> lengths, int bits, int shift, bool pairs, int index_bits,
                 DecodeEntry* decode) {
   EncodeEntry codes[kMaxCellsPerTable];
@@ -157,6 +168,10 @@ CompiledTables::CompiledTables(const CodeTables& tables, const Grid& grid, int64
   if (tables_ == 1 && !pairs_ && contexts_ == 0) {
     runs_.resize(size_t{1} << kRunBits);
     FillRuns(decode_.data(), index_bits_, runs_.data());
+    if (bits_[0] <= kMaxBitsOfTwo) {
+      encode_two_.resize(size_t{1} << (2 * bits_[0]));
+      FillEncodeTwo(encode_.data(), bits_[0], encode_two_.data());
+    }
   }
 }
 
@@ -177,7 +192,8 @@ CellTables CompiledTables::view() const {
           .lengths = lengths_.data(),
           .of_context = of_context_.empty() ? nullptr : of_context_.data(),
           .contexts = contexts_,
-          .runs = runs_.empty() ? nullptr : runs_.data()};
+          .runs = runs_.empty() ? nullptr : runs_.data(),
+          .encode_two = encode_two_.empty() ? nullptr : encode_two_.data()};
 }
 
 }  // namespace codec

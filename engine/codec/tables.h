@@ -39,6 +39,7 @@ class CompiledTables {
   std::vector<EncodeEntry> encode_;
   std::vector<DecodeEntry> decode_;
   std::vector<uint64_t> runs_;
+  std::vector<uint32_t> encode_two_;
 };
 
 // The entries of one table with a cell of `width` bits; `encode` has 2^width entries, `decode` 2^index_bits, and
@@ -46,6 +47,8 @@ class CompiledTables {
 // shift. Allocates nothing. Requires valid lengths.
 void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode);
 void FillDecode(std::span<const uint8_t> lengths, int bits, int shift, bool pairs, int index_bits, DecodeEntry* decode);
+// CellTables::encode_two of a table of 2^bits symbols: 2^(2·bits) entries.
+void FillEncodeTwo(const EncodeEntry* encode, int bits, uint32_t* two);
 
 }  // namespace codec
 }  // namespace bitstage
