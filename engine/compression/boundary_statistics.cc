@@ -6,17 +6,14 @@
 #include <vector>
 
 #include "engine/base/status_macros.h"
+#include "engine/codec/kernel_choice.h"
 #include "engine/codec/table_fitting.h"
+#include "engine/compression/coding_choice.h"
 #include "engine/graph/partition.h"
 #include "engine/reference/float_executor.h"
 
 namespace bitstage {
 namespace {
-
-// Nanoseconds to encode and to decode an element, the portable code on one core.
-constexpr double kStoredCost = 1.0;
-constexpr double kPlainCost = 1.0;
-constexpr double kContextsCost = 2.7;
 
 // Tables of single symbols fit in a core's registers for up to 32 symbols, of pairs in its first-level cache.
 constexpr FitOptions kSingles = {.max_tables = 8, .max_length = 8};
@@ -59,20 +56,6 @@ std::vector<uint8_t> CodesInLayout(const Grid& grid, const Tensor& batch) {
 
 }  // namespace
 
-FrameCoding ChooseCoding(const CodingBits& bits, double link_mbps) {
-  const double ns_a_bit = 1000 / link_mbps;
-  FrameCoding best = FrameCoding::kStored;
-  double least = bits.stored * ns_a_bit + kStoredCost;
-  const auto consider = [&](FrameCoding coding, double of_coding, double cost) {
-    if (of_coding <= 0 || of_coding * ns_a_bit + cost >= least) return;
-    least = of_coding * ns_a_bit + cost;
-    best = coding;
-  };
-  consider(FrameCoding::kPlain, bits.plain, kPlainCost);
-  if (link_mbps <= kMaxLinkForContexts) consider(FrameCoding::kContexts, bits.contexts, kContextsCost);
-  return best;
-}
-
 BoundaryTables MakeBoundaryTables(const Grid& grid, const Shape& image, int64_t batch, std::span<const uint8_t> codes,
                                   double link_mbps) {
   const int64_t channels = image[image.rank() - 1];
@@ -100,7 +83,14 @@ BoundaryTables MakeBoundaryTables(const Grid& grid, const Shape& image, int64_t 
   }
   double stored_bits = 0;
   for (int64_t c = 0; c < channels; ++c) stored_bits += grid.BitsOf(c) / static_cast<double>(channels);
-  tables.preferred = ChooseCoding({.stored = stored_bits, .plain = plain_bits, .contexts = contexts_bits}, link_mbps);
+  CodingMeasures measures;
+  measures.stored.bits = stored_bits;
+  measures.plain.bits = plain_bits;
+  measures.contexts.bits = contexts_bits;
+  const absl::StatusOr<const codec::CellKernels*> kernels = codec::ChosenKernels();
+  SetCosts(kernels.ok() ? **kernels : codec::PortableKernels(), tables.plain.pairs,
+           (tables.plain.pairs ? 2 : 1) * widest, measures);
+  tables.preferred = ChooseCoding(measures, link_mbps);
   tables.plain_bits = static_cast<float>(plain_bits);
   tables.contexts_bits = static_cast<float>(contexts_bits);
   return tables;

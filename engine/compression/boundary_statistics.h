@@ -12,21 +12,9 @@
 
 namespace bitstage {
 
-// Contexts cost more time than they save on faster links.
-inline constexpr double kMaxLinkForContexts = 1000;  // Mbit/s
-
-// The coding with the least time in the codec and on the link together: bits an element over the link's speed, plus
-// what an element costs to encode and decode (docs/benchmarks.md). bits: 0 for a coding that there is not.
-struct CodingBits {
-  double stored = 0;
-  double plain = 0;
-  double contexts = 0;
-};
-FrameCoding ChooseCoding(const CodingBits& bits, double link_mbps);
-
 // Tables of the cells of `batch` images' codes (on the grid, in code layout; image_shape: of one), every cell counted
-// once more, so that each has a code, and the coding for the link. Tables for contexts are made only for links that may
-// choose them.
+// once more, so that each has a code, and the coding for the link (coding_choice.h). Tables for contexts are made only
+// for links that may choose them.
 BoundaryTables MakeBoundaryTables(const Grid& grid, const Shape& image_shape, int64_t batch,
                                   std::span<const uint8_t> codes, double link_mbps);
 

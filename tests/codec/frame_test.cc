@@ -197,6 +197,41 @@ TEST(Frame, ComesInPartsInAnyOrder) {
   }
 }
 
+// A stage that computes band after band and one that consumes it so need one band's room, nothing more: neither side
+// sees the rest of the tensor, and what has come is there at once.
+TEST(Frame, StreamsInBandsThroughTheRoomOfOne) {
+  Sample sample;
+  sample.shape = {30, 7, 16};
+  sample.batch = 2;
+  sample.grid.bits = {3};
+  const FrameBoundary boundary = BoundaryOf(sample, CalibratedTables(sample, true, 1));
+  const std::vector<uint8_t> codes = SkewedCodes(sample, 2);
+  constexpr int64_t kBand = 4;
+  constexpr size_t kRowCodes = 7 * 16;
+  for (const FrameCoding coding :
+       {FrameCoding::kStored, FrameCoding::kPlain, FrameCoding::kInline, FrameCoding::kContexts}) {
+    std::vector<std::byte> room(FrameRoom(boundary, kBand));
+    EXPECT_LT(room.size(), codes.size());
+    std::vector<uint8_t> decoded(codes.size(), 0xff);
+    FrameAssembler assembler(boundary, 2, decoded);
+    for (int64_t row = 0; row < 60; row += kBand) {
+      const auto begin = static_cast<size_t>(row) * kRowCodes;
+      const std::vector<uint8_t> band(codes.begin() + static_cast<std::ptrdiff_t>(begin),
+                                      codes.begin() + static_cast<std::ptrdiff_t>(begin + kBand * kRowCodes));
+      const auto part = EncodeFrameInto(boundary, 2, {row, kBand}, band, {coding}, room);
+      ASSERT_TRUE(part.ok()) << part.status();
+      EXPECT_EQ(CodingOf({reinterpret_cast<const char*>(part->data()), part->size()}), coding);
+      ASSERT_TRUE(assembler.Add({reinterpret_cast<const char*>(part->data()), part->size()}).ok());
+      EXPECT_TRUE(std::equal(band.begin(), band.end(), decoded.begin() + static_cast<std::ptrdiff_t>(begin)));
+      EXPECT_EQ(assembler.Complete(), row + kBand == 60);
+      if (row + kBand < 60) {
+        EXPECT_EQ(decoded[begin + kBand * kRowCodes], 0xff) << "nothing beyond the band is written";
+      }
+    }
+    EXPECT_EQ(decoded, codes);
+  }
+}
+
 TEST(Frame, FallsBackToWhatTheBoundaryCanDo) {
   Sample sample;
   sample.shape = {16, 16, 32};

@@ -7,6 +7,7 @@
 #include "engine/base/progress.h"
 #include "engine/codec/frame.h"
 #include "engine/compression/boundary_statistics.h"
+#include "engine/compression/coding_choice.h"
 #include "tests/frames/block_tensors.h"
 #include "tests/support/shared_data.h"
 

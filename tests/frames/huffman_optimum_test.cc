@@ -6,6 +6,7 @@
 #include "engine/codec/boundary.h"
 #include "engine/codec/huffman.h"
 #include "engine/compression/boundary_statistics.h"
+#include "engine/compression/coding_choice.h"
 #include "tests/frames/block_tensors.h"
 #include "tests/support/shared_data.h"
 
