@@ -3,7 +3,7 @@
 #   scripts/dev.sh build             release build
 #   scripts/dev.sh test [ARGS]       release build and all tests (ARGS go to ctest)
 #   scripts/dev.sh asan|tsan [ARGS]  the tests under the sanitizers
-#   scripts/dev.sh fuzz [SECONDS]    every fuzz target for that long (default 30)
+#   scripts/dev.sh fuzz [SECONDS [TARGET …]]  every fuzz target, or these, for that long each (default 30)
 #   scripts/dev.sh bench             times the shipped model, layer by layer
 #   scripts/dev.sh format            formats every C++ file
 #   scripts/dev.sh lint              format, include directions, shell scripts; `lint --tidy` runs clang-tidy too
@@ -31,6 +31,7 @@ fuzz() {
   build fuzz
   mkdir -p build/fuzz/corpus
   for target in build/fuzz/bin/*_fuzz; do
+    [ $# -lt 2 ] || [[ " ${*:2} " == *" $(basename "$target" _fuzz) "* ]] || continue
     log="build/fuzz/$(basename "$target").log"
     mkdir -p "build/fuzz/corpus/$(basename "$target")"
     if ! "$target" "build/fuzz/corpus/$(basename "$target")" -max_total_time="$seconds" -rss_limit_mb=2048 \

@@ -6,6 +6,8 @@
 #include "engine/codec/portable/kernels.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
+
 #include "engine/codec/avx2/kernels.h"
 #include "engine/codec/avx512_vbmi/kernels.h"
 #endif
@@ -46,8 +48,13 @@ const CellKernels& Avx2Kernels() {
   return kKernels;
 }
 
-// Each CPU with AVX2 that is known has them, but they are features of their own.
-bool HasBmi() { return __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0; }
+// BMI, BMI2 and LZCNT: each CPU with AVX2 that is known has them, but they are features of their own.
+bool HasBitInstructions() {
+  unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+  constexpr unsigned int kLzcnt = 1u << 5;
+  return __builtin_cpu_supports("bmi") != 0 && __builtin_cpu_supports("bmi2") != 0 &&
+         __get_cpuid(0x80000001u, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kLzcnt) != 0;
+}
 
 const CellKernels& Avx512VbmiKernels() {
   static const CellKernels kKernels = {.name = "avx512_vbmi",
@@ -66,7 +73,7 @@ const CellKernels& Avx512VbmiKernels() {
 const CellKernels& KernelsFor(Isa isa) {
 #if defined(__x86_64__)
   if (isa >= Isa::kAvx512Vnni && HasAvx512Vbmi()) return Avx512VbmiKernels();
-  if (isa >= Isa::kAvx2 && HasBmi()) return Avx2Kernels();
+  if (isa >= Isa::kAvx2 && HasBitInstructions()) return Avx2Kernels();
 #endif
   return PortableKernels();
 }
