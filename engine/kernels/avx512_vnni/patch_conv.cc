@@ -61,7 +61,11 @@ template <int kBlocks>
 struct Doublings {
   explicit Doublings(const PatchTile& tile) : count(tile.transform.doubling_count) {
     constexpr int kRepeats = kBlocks >= 3 ? 1 : 4 / kBlocks;
-    for (int k = 0; k < count; ++k) masks[k] = DoublingOf<kRepeats>(tile.transform, k, tile.half ? 32 : 0);
+    for (int k = 0; k < count; ++k) {
+      uint64_t mask = DoublingOf<kRepeats>(tile.transform, k, tile.half ? 32 : 0);
+      __asm__("" : "+r"(mask));  // one at a time: at most four of them are no work for vectors
+      masks[k] = mask;
+    }
   }
   int count;
   __mmask64 masks[kMaxShift];

@@ -170,7 +170,8 @@ void TransformOutput(const WinogradOutput& output) {
   const PaddedTransform& transform = output.transform;
   const int64_t plane = output.sums_plane;
   const __mmask64 lanes = FirstBytes(output.channels);
-  const __m512i low_codes = transform.to_float ? _mm512_setzero_si512() : _mm512_loadu_si512(transform.low_codes);
+  const __m512i low_codes =
+      transform.to_float ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi8(lanes, transform.low_codes);
   for (int64_t tile = 0; tile < output.tiles; ++tile) {
     const int32_t* sums = output.sums + tile * kBlocks * 16;
     __m512 t[4][kBlocks];
