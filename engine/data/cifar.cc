@@ -9,7 +9,6 @@ namespace {
 constexpr int kSide = 32;
 constexpr size_t kPixelBytes = 3 * kSide * kSide;
 constexpr size_t kRecordBytes = 1 + kPixelBytes;
-constexpr int kClasses = 10;
 
 constexpr size_t kJpegHeadBytes = 3;  // label, length
 
@@ -22,7 +21,7 @@ size_t JpegLength(std::span<const std::byte> bytes, size_t offset) {
 bool LooksLikeCifar(std::span<const std::byte> bytes) {
   if (bytes.empty() || bytes.size() % kRecordBytes != 0) return false;
   for (size_t offset = 0; offset < bytes.size(); offset += kRecordBytes) {
-    if (ByteAt(bytes, offset) >= kClasses) return false;
+    if (ByteAt(bytes, offset) >= kCifarClasses) return false;
   }
   return true;
 }

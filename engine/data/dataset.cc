@@ -19,6 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr absl::string_view kCifarForm = "CIFAR-10 records";
 constexpr size_t kMaxFiles = 10'000'000;
 constexpr size_t kMaxLabelFileBytes = size_t{1} << 30;
 
@@ -146,7 +147,7 @@ absl::Status Dataset::OpenFile(const std::string& path, const Options& options) 
     form_ = "JPEG records";
     records = ReadJpegRecords(bytes);
   } else if (LooksLikeCifar(bytes)) {
-    form_ = "CIFAR-10 records";
+    form_ = kCifarForm;
     records = ReadCifar(bytes);
   } else {
     return absl::InvalidArgumentError(
@@ -212,6 +213,20 @@ absl::Status Dataset::Label(const std::string& path, bool is_folder, const Optio
     labelled.push_back(std::move(record));
   }
   records_ = std::move(labelled);
+  return absl::OkStatus();
+}
+
+absl::Status Dataset::CheckLabels(int64_t outputs, int offset) const {
+  const int64_t classes = outputs - offset;
+  if (form_ == kCifarForm && classes != kCifarClasses) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file_, ": CIFAR-10 records have ", kCifarClasses, " classes, but the network has ", classes));
+  }
+  for (const Record& record : records_) {
+    if (!record.label || (*record.label >= -offset && *record.label < classes)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(record.name, ": its label is ", *record.label, ", but the network has ", classes, " classes"));
+  }
   return absl::OkStatus();
 }
 

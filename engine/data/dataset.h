@@ -58,6 +58,10 @@ class Dataset {
   // 0 <= index < size() for what follows.
   [[nodiscard]] const std::string& name(int64_t index) const { return At(index).name; }
   [[nodiscard]] std::optional<int> label(int64_t index) const { return At(index).label; }
+  // INVALID_ARGUMENT where the labels are not those of a network of `outputs` outputs, the first `offset` of which
+  // stand for no label: names the first image whose label is none, or the number of classes that the form of the set
+  // fixes.
+  [[nodiscard]] absl::Status CheckLabels(int64_t outputs, int offset) const;
   [[nodiscard]] absl::StatusOr<Image> Load(int64_t index, ColorOrder order) const;
   // NOT_FOUND where the image has none.
   [[nodiscard]] absl::StatusOr<Image> LoadLabelMap(int64_t index) const;

@@ -36,6 +36,7 @@ using Records = std::vector<Record>;
 
 // Each Looks… is cheap or one pass over the labels, and true for what the Read… beside it is to be tried on. The
 // records point into `bytes`.
+inline constexpr int kCifarClasses = 10;
 bool LooksLikeCifar(std::span<const std::byte> bytes);
 absl::StatusOr<Records> ReadCifar(std::span<const std::byte> bytes);
 

@@ -85,6 +85,10 @@ absl::StatusOr<std::optional<ClassMap>> ParseClassMap(const Arguments& arguments
   return ClassMap{static_cast<uint8_t>(predicted), static_cast<uint8_t>(label)};
 }
 
+int64_t Classes(const Candidate& candidate, const Tensor& outputs) {
+  return outputs.shape()[1] - candidate.predictor.model().class_offset;
+}
+
 // The loop over the images, and what it counts.
 class Evaluation {
  public:
@@ -99,6 +103,11 @@ class Evaluation {
     }
     if (outputs.shape().rank() > 2) return AddMaps(candidate, against, indices, outputs, others);
     if (others && others->shape().rank() > 2) return absl::InvalidArgumentError("only one of the models classifies");
+    BITSTAGE_RETURN_IF_ERROR(data_.CheckLabels(outputs.shape()[1], candidate.predictor.model().class_offset));
+    if (others && Classes(*against, *others) != Classes(candidate, outputs)) {
+      return absl::InvalidArgumentError(absl::StrCat("--against: that model has ", Classes(*against, *others),
+                                                     " classes, this one ", Classes(candidate, outputs)));
+    }
     return AddClasses(candidate, against, indices, outputs, others);
   }
 

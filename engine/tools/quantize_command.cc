@@ -32,6 +32,8 @@ namespace {
 
 // Activations that calibration may hold at once.
 constexpr int64_t kCalibrationBytes = int64_t{600} << 20;
+// Below, ranges and second moments are those of the images rather than the network's: nobody means that by accident.
+constexpr int64_t kFewestImages = 16;
 
 // One bar a phase.
 class PhaseBars {
@@ -114,6 +116,12 @@ absl::StatusOr<Tensor> CalibrationImages(const Arguments& arguments, const Recip
   BITSTAGE_ASSIGN_OR_RETURN(const Dataset data, Dataset::Open(source));
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t begin, arguments.Int("calibration-begin", 0, 0, data.size() - 1));
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t end, arguments.Int("calibration-end", data.size(), begin + 1, data.size()));
+  if (arguments.Has("images") ? end - begin < recipe.calibration_images : end - begin < kFewestImages) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--calibration ", source, ": ", end - begin, " images are too few, expected ",
+                     arguments.Has("images") ? absl::StrCat("the ", recipe.calibration_images, " of --images")
+                                             : absl::StrCat("at least ", kFewestImages, " (or fewer by --images)")));
+  }
   std::vector<int64_t> indices = RandomSubset(end - begin, count, recipe.seed);
   for (int64_t& index : indices) index += begin;
   return LoadBatch(data, indices, *model.preprocessing, pool);

@@ -119,14 +119,7 @@ bool TrainingSet::has_labels() const {
 }
 
 absl::Status TrainingSet::CheckLabels(int64_t outputs, int offset) const {
-  for (const auto& source : sources_) {
-    for (int64_t i = 0; i < source->size(); ++i) {
-      const std::optional<int> label = source->label(i);
-      if (!label || (*label + offset >= 0 && *label + offset < outputs)) continue;
-      return absl::InvalidArgumentError(absl::StrCat(source->name(i), ": its label is ", *label,
-                                                     ", but the network has ", outputs - offset, " classes"));
-    }
-  }
+  for (const auto& source : sources_) BITSTAGE_RETURN_IF_ERROR(source->CheckLabels(outputs, offset));
   return absl::OkStatus();
 }
 

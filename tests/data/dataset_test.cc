@@ -188,6 +188,21 @@ TEST(Dataset, APngBesideAJpegIsItsLabelMap) {
   EXPECT_EQ(dataset->LoadLabelMap(1).status().code(), absl::StatusCode::kNotFound);
 }
 
+TEST(Dataset, LabelsThatANetworkHasNoClassForAreRefusedByImage) {
+  const TempFolder folder;
+  folder.Write("pictures/a.png", GreyPng(1, 1, 1));
+  folder.Write("pictures/b.png", GreyPng(1, 1, 1));
+  folder.Write("pictures/labels.csv", "a.png,0\nb.png,7\n");
+  const absl::StatusOr<Dataset> dataset = Dataset::Open(folder.path() + "/pictures");
+  EXPECT_THAT(Dataset::Open(folder.Write("cifar", CifarRecord(9)))->CheckLabels(1000, 0).message(),
+              HasSubstr("CIFAR-10 records have 10 classes, but the network has 1000"));
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_TRUE(dataset->CheckLabels(8, 0).ok());
+  EXPECT_TRUE(dataset->CheckLabels(9, 1).ok());
+  EXPECT_THAT(std::string(dataset->CheckLabels(8, 1).message()),
+              HasSubstr("b.png: its label is 7, but the network has 7 classes"));
+}
+
 TEST(Dataset, LabelErrorsNameFileAndLine) {
   const TempFolder folder;
   const std::string path = folder.Write("s.tar", MakeTar({{"a.png", GreyPng(1, 1, 1)}}));
