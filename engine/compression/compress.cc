@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/compression/boundary_statistics.h"
 #include "engine/compression/calibration.h"
 #include "engine/compression/grid_assignment.h"
@@ -160,18 +161,18 @@ class Compression {
 
   // What a rate takes is known once layers are rounded: the allotment is corrected by it.
   absl::StatusOr<Graph> LowerWithinSize(const Graph& graph, const std::vector<LayerMenu>& menus, double bits) const {
-    constexpr int kTries = 4;
+    constexpr int kTries = 4;  // twice as many where none of them kept the budget
     constexpr double kNearEnough = 0.98;
     std::optional<Graph> best;
     double best_stored = 0;
     double wanted = bits;
-    for (int attempt = 0; attempt < kTries; ++attempt) {
+    for (int attempt = 0; attempt < (best_stored > bits ? 2 * kTries : kTries); ++attempt) {
       const auto precision = AllocateForSize(menus, wanted);
       if (!precision.ok() && best) break;
       BITSTAGE_ASSIGN_OR_RETURN(Graph lowered, LowerTo(graph, precision));
       double stored = 0;
       for (const size_t node : WeightedNodes(lowered)) {
-        stored += StoredBits(*lowered.constant(WeightsOf(lowered.nodes[node].op)).codes);
+        stored += 8.0 * static_cast<double>(StoredBytes(*lowered.constant(WeightsOf(lowered.nodes[node].op)).codes));
       }
       // Within the budget the largest is the best, outside it the smallest.
       const bool better = !best || (stored <= bits ? best_stored > bits || stored > best_stored : stored < best_stored);

@@ -61,7 +61,8 @@ std::vector<RateOption> OptionsOf(const std::vector<CodingEffect>& measured, dou
   return options;
 }
 
-// What tables and the borders of lanes take (engine/codec/byte_coding.h), and that code lengths are whole.
+// About what tables and the borders of lanes take (engine/codec/byte_coding.h), and that code lengths are whole. What a
+// file really takes is known once layers are rounded (StoredBytes).
 double CodingOverhead(double weights) {
   constexpr double kTable = 8 * 64;
   constexpr double kLanes = 64;
@@ -110,13 +111,6 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
     menus.push_back({shape.elements(), shape[0], OptionsOf(effects[layer], margin)});
   }
   return menus;
-}
-
-double StoredBits(const WeightCodes& codes) {
-  const auto weights = static_cast<double>(codes.codes.size());
-  const double packed = weights * codes.BitsAtRest();
-  const double coded = weights * EntropyBits(codes.codes) + CodingOverhead(weights);
-  return std::min(packed, coded) + kBitsOfScale * static_cast<double>(codes.scale.size());
 }
 
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise) {

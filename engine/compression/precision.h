@@ -32,9 +32,6 @@ struct LayerMenu {
   std::vector<RateOption> options;  // rising in rate
 };
 
-// Bits that codes take in a file, as nearly as can be said without writing them: scales, tables and all.
-double StoredBits(const WeightCodes& codes);
-
 // One entry a weighted node.
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
                                                     const Tensor& images, bool second_order_rounding, ThreadPool* pool,

@@ -8,7 +8,7 @@
 #include "engine/base/checked_math.h"
 #include "engine/base/status_macros.h"
 #include "engine/codec/tables.h"
-#include "engine/format/model_codes.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/format/model_enums.h"
 #include "engine/format/model_format.h"
 #include "engine/format/model_meta.h"

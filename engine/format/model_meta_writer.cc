@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "engine/format/model_codes.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/format/model_enums.h"
 #include "engine/format/model_format.h"
 #include "engine/format/model_meta.h"

@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
-#include "engine/format/model_codes.h"
+#include "engine/codec/weight_coding.h"
 
 namespace bitstage {
 namespace {
@@ -43,12 +43,7 @@ std::vector<ConstantId> ConstantsOf(const Op& op) {
 }
 
 int64_t BytesAtRest(const Constant& constant) {
-  if (constant.values) return static_cast<int64_t>(constant.values->bytes());
-  const WeightCodes& codes = *constant.codes;
-  std::string bytes;
-  if (!AppendCoded(codes, bytes)) AppendPacked(codes, bytes);
-  return static_cast<int64_t>(bytes.size()) +
-         static_cast<int64_t>(codes.scale.size() * sizeof(float) + codes.alpha.size());
+  return constant.values ? static_cast<int64_t>(constant.values->bytes()) : StoredBytes(*constant.codes);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Budgets of time and of bytes on the wire.
+// Budgets of size, of time and of bytes on the wire.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/compression/compress.h"
 #include "engine/compression/lowering.h"
 #include "engine/graph/partition.h"
@@ -69,6 +70,24 @@ Recipe WithBudget(const std::string& budget) {
 }
 
 double TimeOf(const absl::StatusOr<Model>& model) { return FakeStopwatch().Time(*model)->total_ms; }
+
+TEST(BudgetOfSize, IsKeptByWhatTheFileTakesAndMostlySpent) {
+  const Tensor images = RandomTensor({24, 3, 12, 12}, 5);
+  for (const double budget : {3.1, 4.5, 5.9}) {
+    const auto model = Compress(FloatModel(), images, WithBudget(absl::StrCat(budget, " bits")), nullptr, {});
+    ASSERT_TRUE(model.ok()) << model.status();
+    int64_t bytes = 0;
+    int64_t weights = 0;
+    for (const size_t node : WeightedNodes(model->graph)) {
+      const WeightCodes& codes = *model->graph.constant(WeightsOf(model->graph.nodes[node].op)).codes;
+      bytes += StoredBytes(codes);
+      weights += codes.shape.elements();
+    }
+    const double bits = 8.0 * static_cast<double>(bytes) / static_cast<double>(weights);
+    EXPECT_LE(bits, budget);
+    EXPECT_GT(bits, 0.85 * budget);
+  }
+}
 
 TEST(BudgetOfTime, IsMetAndSpentWhereMoreWouldBeBetter) {
   const Tensor images = RandomTensor({12, 3, 12, 12}, 5);

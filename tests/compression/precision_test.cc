@@ -83,19 +83,5 @@ TEST(AllocateByDefault, WidensOnlyAsFarAsTheNoiseAsksAndManagesScalesThatOutweig
   EXPECT_TRUE(AllocateByDefault({scales}).ok());
 }
 
-TEST(StoredBits, AreTheEntropyAndALittleOrTheWidthWhereThatIsLess) {
-  WeightCodes codes;
-  codes.shape = {100, 1000};
-  codes.bits = 4;
-  codes.kind = ScaleKind::kLayer;
-  codes.scale = {1};
-  codes.codes.assign(100000, 0);
-  for (size_t i = 0; i < codes.codes.size(); i += 2) codes.codes[i] = 1;
-  EXPECT_NEAR(StoredBits(codes), 100000, 5000) << "one bit a code";
-  codes.codebook = Codebook::kBinary;
-  codes.bits = 1;
-  EXPECT_DOUBLE_EQ(StoredBits(codes), 100032) << "nothing to gain";
-}
-
 }  // namespace
 }  // namespace bitstage

@@ -5,7 +5,7 @@
 
 #include "engine/base/crc32c.h"
 #include "engine/base/sha256.h"
-#include "engine/format/model_codes.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/format/model_file.h"
 #include "tests/format/model_samples.h"
 

@@ -7,7 +7,7 @@
 #include <limits>
 #include <random>
 
-#include "engine/format/model_codes.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/format/model_file.h"
 #include "engine/format/model_ops.h"
 #include "tests/format/model_samples.h"

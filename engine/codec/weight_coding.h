@@ -21,6 +21,9 @@ void AppendPacked(const WeightCodes& weights, std::string& bytes);
 // Appends the codes Huffman-coded if that is shorter than packed, true; else leaves `bytes` alone, false.
 bool AppendCoded(const WeightCodes& weights, std::string& bytes);
 
+// What a file takes for the codes, coded or packed, and their scales.
+int64_t StoredBytes(const WeightCodes& weights);
+
 // Requires packed.size() == PackedBytes(codebook, bits, count). DATA_LOSS for a byte that no code gives or for bits set
 // after the last code, naming the byte.
 absl::StatusOr<std::vector<int8_t>> Unpack(Codebook codebook, int bits, int64_t count,

@@ -1,4 +1,4 @@
-#include "engine/format/model_codes.h"
+#include "engine/codec/weight_coding.h"
 
 #include <algorithm>
 #include <array>
@@ -153,6 +153,12 @@ bool AppendCoded(const WeightCodes& weights, std::string& bytes) {
   const std::string coded = EncodeBytes(Groups(weights), GroupWidth(weights.codebook, weights.bits), packed);
   bytes += coded;
   return !coded.empty();
+}
+
+int64_t StoredBytes(const WeightCodes& weights) {
+  std::string bytes;
+  if (!AppendCoded(weights, bytes)) AppendPacked(weights, bytes);
+  return static_cast<int64_t>(bytes.size() + weights.scale.size() * sizeof(float) + weights.alpha.size());
 }
 
 absl::StatusOr<std::vector<int8_t>> Unpack(Codebook codebook, int bits, int64_t count,
