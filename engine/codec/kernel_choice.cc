@@ -64,7 +64,7 @@ const CellKernels& Avx512VbmiKernels() {
                                        .encode_plain = avx512_vbmi::EncodePlain,
                                        .decode_plain = avx512_vbmi::DecodePlain,
                                        .encode_contexts = avx512_vbmi::EncodeContexts,
-                                       .decode_contexts = avx512_vbmi::Fallback().decode_contexts};
+                                       .decode_contexts = avx512_vbmi::DecodeContexts};
   return kKernels;
 }
 #endif

@@ -18,5 +18,7 @@ bool DecodePlain(const CellTables& tables, const uint8_t* stream, const int64_t*
                  int64_t lane_rows, int64_t pixels, uint8_t* codes);
 bool EncodeContexts(const CellTables& tables, const uint8_t* codes, const RowBlock& block, const uint8_t* limit,
                     BitSink* sink, uint32_t* lane_bits);
+bool DecodeContexts(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, const RowBlock& block,
+                    uint8_t* codes);
 
 }  // namespace bitstage::codec::avx512_vbmi

@@ -1,0 +1,209 @@
+// Frames with contexts, AVX-512 VBMI: image rows in step, each a column behind the one above it; a lane that is through
+// with its row takes the next one that nobody has. What tables a column of a row uses is known before its first cell is
+// decoded and comes out of registers, 64 channels at a time; what remains a cell is one look-up, the rows' chains of
+// them side by side.
+#include <immintrin.h>
+
+#include "engine/codec/avx512_vbmi/cells.h"
+#include "engine/codec/avx512_vbmi/context_tables.h"
+#include "engine/codec/avx512_vbmi/kernels.h"
+#include "engine/codec/portable/lanes.h"
+
+namespace bitstage::codec::avx512_vbmi {
+namespace {
+
+using portable::CarefulRefill;
+using portable::FastRefill;
+using portable::LaneBits;
+
+constexpr int kLanes = 8;
+constexpr int kGroups = 2;  // of lanes: one's codes are stored while the next one's chains run
+constexpr int kGroupLanes = kLanes / kGroups;
+constexpr int64_t kMaxChannels = 512;
+constexpr int64_t kLaneRoom = kMaxChannels + 32;  // not a power of two: lanes' cells shall not meet in the cache
+
+struct Lane {
+  LaneBits bits;
+  int64_t row;     // of the block; not below its rows where there is nothing left to do
+  int64_t column;  // of cells; negative before the lane's first turn
+  bool is_active;
+};
+
+class Decoder {
+ public:
+  Decoder(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, const RowBlock& block,
+          uint8_t* codes)
+      : tables_(tables),
+        contexts_(tables),
+        groups_(tables),
+        stream_(tables, stream, lane_at[block.rows]),
+        lane_at_(lane_at),
+        block_(block),
+        codes_(codes),
+        channels_(tables.channels),
+        pixels_(tables.pairs ? 2 : 1),
+        columns_((block.width + pixels_ - 1) / pixels_) {}
+
+  static bool Suits(const CellTables& tables, const RowBlock& block) {
+    const int64_t columns = tables.pairs ? (block.width + 1) / 2 : block.width;
+    // A row's first column is done before the row below begins, kLanes columns later at the earliest.
+    return columns > kLanes && block.rows > 1 && tables.channels <= kMaxChannels && ContextTables::Suits(tables);
+  }
+
+  template <int kIndexBits>
+  bool Run() {
+    for (int64_t j = 0; j < kLanes; ++j) lanes_[j] = {{}, j, -j, false};
+    const int64_t last = block_.rows - 1;
+    const int64_t steps = last % kLanes + (last / kLanes + 1) * columns_;
+    for (int64_t t = 0; t <= steps; ++t) {
+      for (int first = 0; first < kLanes; first += kGroupLanes) {
+        bool is_fast = true;
+        for (int j = first; j < first + kGroupLanes; ++j) {
+          if (lanes_[j].is_active && !Finish(j)) return false;
+        }
+        for (int j = first; j < first + kGroupLanes; ++j) {
+          Prepare(j);
+          is_fast = is_fast && stream_.IsFast(lanes_[j].bits);
+        }
+        if (is_fast) {
+          Chains<kIndexBits>(stream_.Fast(), first);
+        } else {
+          Chains<kIndexBits>(stream_.Careful(), first);
+        }
+      }
+    }
+    return true;
+  }
+
+ private:
+  [[nodiscard]] uint8_t* CodesAt(const Lane& lane) const {
+    return codes_ + (lane.row * block_.width + pixels_ * lane.column) * channels_;
+  }
+  static __m512i Load(const uint8_t* from, __mmask64 some) { return _mm512_maskz_loadu_epi8(some, from); }
+
+  // Where the lane's next column has its tables: to cells_[j].
+  inline __attribute__((always_inline)) void Prepare(int j) {
+    Lane& lane = lanes_[j];
+    uint32_t* const to = cells_[j];
+    lane.is_active = lane.column >= 0 && lane.row < block_.rows;
+    if (!lane.is_active) {
+      if (lane.column < 0) ++lane.column;
+      lane.bits.at = lane_at_[0];  // anything that may be read
+      for (int64_t c = 0; c < channels_; c += 16) _mm512_storeu_si512(to + c, _mm512_setzero_si512());
+      return;
+    }
+    if (lane.column == 0) lane.bits.at = lane_at_[lane.row];
+    const uint8_t* const at = CodesAt(lane);
+    const bool has_above = lane.row == 0 ? block_.has_above : (block_.first + lane.row) % block_.height != 0;
+    const uint8_t* const above = at - block_.width * channels_;
+    const bool has_right = pixels_ == 2 && 2 * lane.column + 1 < block_.width;
+    const __m128i index_bits = _mm_cvtsi32_si128(tables_.index_bits);
+    for (int64_t c = 0; c < channels_; c += 64) {
+      const int64_t count = channels_ - c < 64 ? channels_ - c : 64;
+      const __mmask64 some = First(count);
+      __m512i left = lane.column > 0 ? contexts_.SymbolsOf(Load(at + c - channels_, some)) : _mm512_setzero_si512();
+      Symbols up = {left, left};
+      if (has_above) {
+        up.first = contexts_.SymbolsOf(Load(above + c, some));
+        up.second = has_right ? contexts_.SymbolsOf(Load(above + c + channels_, some)) : _mm512_setzero_si512();
+        if (lane.column == 0) left = up.first;
+      }
+      const __m512i table = contexts_.TablesOf(left, up, groups_.At(c, count));
+      const auto put = [&](int64_t i, __m128i some_tables) {
+        if (i < count) _mm512_storeu_si512(to + c + i, _mm512_sll_epi32(_mm512_cvtepu8_epi32(some_tables), index_bits));
+      };
+      put(0, _mm512_castsi512_si128(table));
+      put(16, _mm512_extracti32x4_epi32(table, 1));
+      put(32, _mm512_extracti32x4_epi32(table, 2));
+      put(48, _mm512_extracti32x4_epi32(table, 3));
+    }
+  }
+
+  // One column of a group of lanes: cells_ become DecodeEntries.
+  template <int kIndexBits, typename Refill>
+  inline __attribute__((always_inline)) void Chains(const Refill& refill, int first) {
+    constexpr int kCells = Refill::kBits / kIndexBits;
+    const uint32_t mask = (1u << (kIndexBits == 8 ? 8 : tables_.index_bits)) - 1;
+    const DecodeEntry* const decode = tables_.decode;
+    LaneBits lane[kGroupLanes];
+    for (int j = 0; j < kGroupLanes; ++j) lane[j] = lanes_[first + j].bits;
+    uint32_t* const cells = cells_[first];
+    const int64_t channels = channels_;
+    for (int64_t c = 0; c < channels; c += kCells) {
+      for (LaneBits& bits : lane) refill(bits);
+      const auto step = [&](int64_t i) {
+#pragma GCC unroll 8
+        for (int j = 0; j < kGroupLanes; ++j) {
+          uint32_t* const cell = cells + j * kLaneRoom + i;
+          const uint32_t entry = portable::EntryAt(decode + ((lane[j].word & mask) + *cell));
+          lane[j].word >>= entry & 63;
+          *cell = entry;
+        }
+      };
+      if (c + kCells <= channels) {
+#pragma GCC unroll 8
+        for (int i = 0; i < kCells; ++i) step(c + i);
+      } else {
+        for (int64_t i = c; i < channels; ++i) step(i);
+      }
+      for (LaneBits& bits : lane) bits.at += std::countl_zero(bits.word);
+    }
+    for (int j = 0; j < kGroupLanes; ++j) lanes_[first + j].bits = lane[j];
+  }
+
+  // Stores the codes of the lane's column and goes on to the next. False where a second symbol is not 0 that must be,
+  // or the row does not end where it should.
+  inline __attribute__((always_inline)) bool Finish(int j) {
+    Lane& lane = lanes_[j];
+    uint8_t* const to = CodesAt(lane);
+    const bool has_second = pixels_ == 2 && 2 * lane.column + 1 < block_.width;
+    __mmask16 seconds = 0;
+    for (int64_t c = 0; c < channels_; c += 16) {
+      const auto some = static_cast<__mmask16>(First(channels_ - c < 16 ? channels_ - c : 16));
+      const __m512i entries = _mm512_maskz_loadu_epi32(some, cells_[j] + c);
+      const __m128i first = _mm512_cvtepi32_epi8(_mm512_srli_epi32(entries, 8));
+      const __m512i second = _mm512_srli_epi32(entries, 16);
+      if (channels_ - c >= 16) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + c), first);
+        if (has_second) {
+          _mm_storeu_si128(reinterpret_cast<__m128i*>(to + c + channels_), _mm512_cvtepi32_epi8(second));
+        }
+      } else {
+        _mm_mask_storeu_epi8(to + c, some, first);
+        if (has_second) _mm_mask_storeu_epi8(to + c + channels_, some, _mm512_cvtepi32_epi8(second));
+      }
+      if (!has_second) seconds |= _mm512_test_epi32_mask(entries, _mm512_set1_epi32(0xff0000));
+    }
+    if (seconds != 0) return false;
+    if (++lane.column < columns_) return true;
+    if (lane.bits.at != lane_at_[lane.row + 1]) return false;
+    lane.column = 0;
+    lane.row += kLanes;
+    return true;
+  }
+
+  const CellTables& tables_;
+  const ContextTables contexts_;
+  const GroupWalk groups_;
+  const portable::Stream stream_;
+  const int64_t* const lane_at_;
+  const RowBlock& block_;
+  uint8_t* const codes_;
+  const int64_t channels_, pixels_, columns_;
+  Lane lanes_[kLanes];
+  // Of each lane's column: where tables begin, then the entries that were found there.
+  alignas(64) uint32_t cells_[kLanes][kLaneRoom];
+};
+
+}  // namespace
+
+bool DecodeContexts(const CellTables& tables, const uint8_t* stream, const int64_t* lane_at, const RowBlock& block,
+                    uint8_t* codes) {
+  if (!Decoder::Suits(tables, block)) {
+    return Fallback().decode_contexts(tables, stream, lane_at, block, codes);
+  }
+  Decoder decoder(tables, stream, lane_at, block, codes);
+  return tables.index_bits <= 8 ? decoder.Run<8>() : decoder.Run<11>();
+}
+
+}  // namespace bitstage::codec::avx512_vbmi
