@@ -17,8 +17,6 @@ using portable::FastRefill;
 using portable::LaneBits;
 
 constexpr int kLanes = 8;
-constexpr int kGroups = 2;  // of lanes: one's codes are stored while the next one's chains run
-constexpr int kGroupLanes = kLanes / kGroups;
 constexpr int64_t kMaxChannels = 512;
 constexpr int64_t kLaneRoom = kMaxChannels + 32;  // not a power of two: lanes' cells shall not meet in the cache
 
@@ -56,20 +54,18 @@ class Decoder {
     const int64_t last = block_.rows - 1;
     const int64_t steps = last % kLanes + (last / kLanes + 1) * columns_;
     for (int64_t t = 0; t <= steps; ++t) {
-      for (int first = 0; first < kLanes; first += kGroupLanes) {
-        bool is_fast = true;
-        for (int j = first; j < first + kGroupLanes; ++j) {
-          if (lanes_[j].is_active && !Finish(j)) return false;
-        }
-        for (int j = first; j < first + kGroupLanes; ++j) {
-          Prepare(j);
-          is_fast = is_fast && stream_.IsFast(lanes_[j].bits);
-        }
-        if (is_fast) {
-          Chains<kIndexBits>(stream_.Fast(), first);
-        } else {
-          Chains<kIndexBits>(stream_.Careful(), first);
-        }
+      for (int j = 0; j < kLanes; ++j) {
+        if (lanes_[j].is_active && !Finish(j)) return false;
+      }
+      bool is_fast = true;
+      for (int j = 0; j < kLanes; ++j) {
+        Prepare(j);
+        is_fast = is_fast && stream_.IsFast(lanes_[j].bits);
+      }
+      if (is_fast) {
+        Chains<kIndexBits>(stream_.Fast());
+      } else {
+        Chains<kIndexBits>(stream_.Careful());
       }
     }
     return true;
@@ -119,21 +115,21 @@ class Decoder {
     }
   }
 
-  // One column of a group of lanes: cells_ become DecodeEntries.
+  // One column of each lane: cells_ become DecodeEntries.
   template <int kIndexBits, typename Refill>
-  inline __attribute__((always_inline)) void Chains(const Refill& refill, int first) {
+  inline __attribute__((always_inline)) void Chains(const Refill& refill) {
     constexpr int kCells = Refill::kBits / kIndexBits;
     const uint32_t mask = (1u << (kIndexBits == 8 ? 8 : tables_.index_bits)) - 1;
     const DecodeEntry* const decode = tables_.decode;
-    LaneBits lane[kGroupLanes];
-    for (int j = 0; j < kGroupLanes; ++j) lane[j] = lanes_[first + j].bits;
-    uint32_t* const cells = cells_[first];
+    LaneBits lane[kLanes];
+    for (int j = 0; j < kLanes; ++j) lane[j] = lanes_[j].bits;
+    uint32_t* const cells = cells_[0];
     const int64_t channels = channels_;
     for (int64_t c = 0; c < channels; c += kCells) {
       for (LaneBits& bits : lane) refill(bits);
       const auto step = [&](int64_t i) {
 #pragma GCC unroll 8
-        for (int j = 0; j < kGroupLanes; ++j) {
+        for (int j = 0; j < kLanes; ++j) {
           uint32_t* const cell = cells + j * kLaneRoom + i;
           const uint32_t entry = portable::EntryAt(decode + ((lane[j].word & mask) + *cell));
           lane[j].word >>= entry & 63;
@@ -148,7 +144,7 @@ class Decoder {
       }
       for (LaneBits& bits : lane) bits.at += std::countl_zero(bits.word);
     }
-    for (int j = 0; j < kGroupLanes; ++j) lanes_[first + j].bits = lane[j];
+    for (int j = 0; j < kLanes; ++j) lanes_[j].bits = lane[j];
   }
 
   // Stores the codes of the lane's column and goes on to the next. False where a second symbol is not 0 that must be,
