@@ -18,7 +18,7 @@ constexpr int64_t kSmallChunkBytes = 16 << 10;
 constexpr int64_t kChunkBytes = 192 << 10;
 constexpr int64_t kMinChunkPixels = 48;
 constexpr int64_t kMaxTilePixels = 16;
-// The share of wanted pixels from which on tiles that overlap in time win.
+// By so much tiles that overlap in time may compute more that nobody wants.
 constexpr double kMinPipelinedUse = 0.95;
 // Shares of useful work from which on padded rows beat copied patches.
 constexpr double kMinUse = 0.75;
@@ -137,7 +137,7 @@ class Runner {
   }
 
   void Run() {
-    pipelined_ = layout_.segments == 1 && call_.residual == nullptr && !transform_.to_float && transform_.within_int32;
+    pipelined_ = layout_.segments == 1 && !transform_.to_float && transform_.within_int32;
     packed_shape_ = PackedShapeOf(tier_, shape_, layout_);
     packed_ = ViewPackedWeights(packed_shape_, call_.packed_weights);
     const int64_t lanes = layout_.blocks * tier_.lanes;
@@ -282,14 +282,16 @@ class Runner {
     tile.channels = std::min(blocks * tier_.lanes, shape_.out_channels - channel);
     tile.residual_pixel_stride = call_.residual_pixel_stride;
     tile.output_pixel_stride = call_.output_pixel_stride;
-    if (pipelined_ && Use(count, tier_.runs[blocks - 1].pixels) >= kMinPipelinedUse) {
+    const PatchTier::Tile& runs = tier_.runs[blocks - 1];
+    if (pipelined_ && count >= runs.pixels && Use(count, runs.pixels) >= kMinPipelinedUse * Use(count, kernel.pixels)) {
+      const int64_t whole = kMinChunkPixels / runs.pixels * runs.pixels;
       for (int64_t pixel = 0; pixel < count; pixel += tile.pixels) {
         // Whole tiles at a time, and no short rest.
-        tile.pixels = count - pixel < 2 * kMinChunkPixels ? count - pixel : kMinChunkPixels;
+        tile.pixels = count - pixel < 2 * whole ? count - pixel : whole;
         for (int64_t i = 0; i < tile.pixels; i += kMaxTilePixels) ahead_.Piece();
         PlaceTile(first_pixel + pixel, channel, tile);
         tile.patch = patch + pixel * pixel_bytes;
-        tier_.runs[blocks - 1].run(tile);
+        runs.run(tile);
       }
       return;
     }

@@ -33,7 +33,6 @@ struct PatchTile {
   PaddedTransform transform;
   int64_t pixels;           // to write; a tile computes all of its own, and those of PatchTier::runs as many as this
   int64_t channels;         // to write
-  bool half = false;        // the transform is at channel 32 of 64, all but its doublings
   const uint8_t* residual;  // or null
   int64_t residual_pixel_stride;
   void* output;
@@ -72,8 +71,7 @@ struct PatchTier {
   // By blocks − 1. Runs of pixels that are long, and rows whose width is a power of two.
   Tile wide[kPatchBlocks];
   Tile even[kPatchBlocks];
-  // For patches of one segment, to codes without residual that stay within int32: takes any number of pixels, `pixels`
-  // at a time.
+  // For patches of one segment, to codes that stay within int32: takes `pixels` or more, so many at a time.
   Tile runs[kPatchBlocks];
   void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel
   void (*copy)(const PatchCopy& copy);

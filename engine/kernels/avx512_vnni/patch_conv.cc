@@ -62,7 +62,7 @@ struct Doublings {
   explicit Doublings(const PatchTile& tile) : count(tile.transform.doubling_count) {
     constexpr int kRepeats = kBlocks >= 3 ? 1 : 4 / kBlocks;
     for (int k = 0; k < count; ++k) {
-      uint64_t mask = DoublingOf<kRepeats>(tile.transform, k, tile.half ? 32 : 0);
+      uint64_t mask = DoublingOf<kRepeats>(tile.transform, k);
       __asm__("" : "+r"(mask));  // one at a time: at most four of them are no work for vectors
       masks[k] = mask;
     }
@@ -245,10 +245,10 @@ BITSTAGE_INLINE void StepInOrder(const uint8_t* patch, int64_t pixel_bytes, cons
   });
 }
 
-// Any number of pixels, kPixels at a time, which become codes while the next ones are summed: the way to codes is long
-// and waits for the last product. As PatchTier::runs.
-template <int kPixels, int kBlocks>
-__attribute__((flatten)) void PipelinedKernel(const PatchTile& tile) {
+// Any number of pixels from kPixels on, so many at a time, which become codes while the next ones are summed: the way
+// to codes is long and waits for the last product. As PatchTier::runs.
+template <int kPixels, int kBlocks, bool kResidual>
+__attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
   const int64_t pixel_bytes = tile.pixel_bytes;
   const int64_t block_bytes = tile.block_bytes;
   const Doublings<kBlocks> doublings(tile);
@@ -269,11 +269,18 @@ __attribute__((flatten)) void PipelinedKernel(const PatchTile& tile) {
     Unrolled<kBlocks>([&](auto b) {
       const __m512 mult = _mm512_loadu_ps(tile.transform.mult + 16 * b);
       const __m512 add = _mm512_loadu_ps(tile.transform.add + 16 * b);
-      Unrolled<kPixels>(
-          [&](auto i) { acc[i][b] = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][b]), mult, add)); });
+      const uint8_t* residual = tile.residual + pixel * tile.residual_pixel_stride + 16 * b;
+      Unrolled<kPixels>([&](auto i) {
+        __m512 t = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i][b]), mult, add);
+        if constexpr (kResidual) {
+          t = _mm512_fmadd_ps(LoadCodes(residual), _mm512_loadu_ps(tile.transform.residual_mult + 16 * b), t);
+          residual += tile.residual_pixel_stride;
+        }
+        acc[i][b] = _mm512_cvtps_epi32(t);
+      });
     });
     StoreCodes<kPixels, kBlocks>(tile, doublings, static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride,
-                                 last < 0 ? tile.pixels : kPixels, acc);
+                                 kPixels, acc);
   };
   __m512i acc[kPixels][kBlocks];
   accumulate(0, acc);
@@ -289,20 +296,10 @@ __attribute__((flatten)) void PipelinedKernel(const PatchTile& tile) {
   store(pixel, acc);
 }
 
-// Four blocks as two halves: with fewer weights to load a pixel than three pixels of four blocks have.
-void PipelinedHalves(const PatchTile& tile) {
-  PipelinedKernel<6, 2>(tile);
-  PatchTile half = tile;
-  half.weights += 2 * tile.block_bytes;
-  half.acc_init += 32;
-  half.transform.mult += 32;
-  half.transform.add += 32;
-  half.transform.low_codes += 32;
-  half.transform.high_codes += 32;
-  half.half = true;
-  half.channels -= 32;
-  half.output = static_cast<uint8_t*>(half.output) + 32;
-  PipelinedKernel<6, 2>(half);
+template <int kPixels, int kBlocks>
+void PipelinedKernel(const PatchTile& tile) {
+  tile.residual == nullptr ? PipelinedTiles<kPixels, kBlocks, false>(tile)
+                           : PipelinedTiles<kPixels, kBlocks, true>(tile);
 }
 
 // Pieces overlap what comes after them, which is written later.
@@ -363,7 +360,7 @@ constexpr PatchTier kTier = {
     16,
     {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
     {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}},
-    {{12, PipelinedKernel<12, 1>}, {6, PipelinedKernel<6, 2>}, {4, PipelinedKernel<4, 3>}, {6, PipelinedHalves}},
+    {{12, PipelinedKernel<12, 1>}, {6, PipelinedKernel<6, 2>}, {4, PipelinedKernel<4, 3>}, {3, PipelinedKernel<3, 4>}},
     {MicroKernel<1, 1>, MicroKernel<1, 2>, MicroKernel<1, 3>, MicroKernel<1, 4>},
     Copy,
     Open,

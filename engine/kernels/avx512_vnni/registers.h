@@ -72,12 +72,6 @@ BITSTAGE_INLINE __m512 LoadCodes(const uint8_t* codes) {
 // The largest symbols that a float may become; below 0 the packing to bytes saturates.
 BITSTAGE_INLINE __m512i SymbolsOf(__m512 t, __m512 high) { return _mm512_cvtps_epi32(_mm512_min_ps(t, high)); }
 
-// Symbols to codes. What is below 0 stays so: shifted by up to 7 bits it might leave int32 and come back as a large
-// code.
-BITSTAGE_INLINE __m512i Shifted(__m512i symbols, __m512i shift) {
-  return _mm512_sllv_epi32(_mm512_max_epi32(symbols, _mm512_setzero_si512()), shift);
-}
-
 // 4 x 16 symbols to bytes, in each 128-bit lane four of `a`, four of `b`, four of `c` and four of `d`.
 BITSTAGE_INLINE __m512i PackInterleaved(__m512i a, __m512i b, __m512i c, __m512i d) {
   return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
@@ -90,10 +84,10 @@ BITSTAGE_INLINE __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) {
 }
 
 // Which of the 64 bytes of a register double for shifts to go past k (OutputTransform::doublings), where the register
-// holds kRepeats pixels of 64 / kRepeats channels, from channel `first` on.
+// holds kRepeats pixels of 64 / kRepeats channels.
 template <int kRepeats>
-BITSTAGE_INLINE __mmask64 DoublingOf(const PaddedTransform& transform, int64_t k, int first = 0) {
-  const uint64_t mask = transform.doublings[k] >> first;
+BITSTAGE_INLINE __mmask64 DoublingOf(const PaddedTransform& transform, int64_t k) {
+  const uint64_t mask = transform.doublings[k];
   if constexpr (kRepeats == 2) return (mask & 0xffffffff) * 0x0000000100000001;
   if constexpr (kRepeats == 4) return (mask & 0xffff) * 0x0001000100010001;
   return mask;

@@ -165,6 +165,14 @@ BITSTAGE_INLINE void InverseByOne(const int32_t* sums, int64_t plane, __m512i (&
 // What sums are of: rows of positions by one; positions by one, and by two.
 enum Sums : uint8_t { kByRows, kByOne, kByTwo };
 
+// Entry k of the doublings of a panel's channels: they may begin anywhere in 64 and end in the next ones.
+BITSTAGE_INLINE __mmask64 DoublingFrom(const WinogradOutput& output, int k) {
+  const uint64_t* doublings = output.transform.doublings + k;
+  const int64_t first = output.channel % 64;
+  const uint64_t mask = doublings[0] >> first;
+  return first + output.channels > 64 ? mask | doublings[kMaxShift] << (64 - first) : mask;
+}
+
 template <Sums kSums, int kBlocks>
 void TransformOutput(const WinogradOutput& output) {
   const PaddedTransform& transform = output.transform;
@@ -172,6 +180,8 @@ void TransformOutput(const WinogradOutput& output) {
   const __mmask64 lanes = FirstBytes(output.channels);
   const __m512i low_codes =
       transform.to_float ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi8(lanes, transform.low_codes);
+  const __m512i high_codes =
+      transform.to_float ? _mm512_setzero_si512() : _mm512_maskz_loadu_epi8(lanes, transform.high_codes);
   for (int64_t tile = 0; tile < output.tiles; ++tile) {
     const int32_t* sums = output.sums + tile * kBlocks * 16;
     __m512 t[4][kBlocks];
@@ -207,25 +217,31 @@ void TransformOutput(const WinogradOutput& output) {
       continue;
     }
     __m512i symbols[4][kBlocks];
-    Unrolled<kBlocks>([&](auto b) {
-      const __m512 high = _mm512_loadu_ps(transform.high + 16 * b);
-      Unrolled<4>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
-    });
-    if (transform.shift != nullptr) {
+    if (transform.within_int32) {
+      Unrolled<kBlocks>([&](auto b) { Unrolled<4>([&](auto i) { symbols[i][b] = _mm512_cvtps_epi32(t[i][b]); }); });
+    } else {
       Unrolled<kBlocks>([&](auto b) {
-        const __m512i shift = _mm512_loadu_si512(transform.shift + 16 * b);
-        Unrolled<4>([&](auto i) { symbols[i][b] = Shifted(symbols[i][b], shift); });
+        const __m512 high = _mm512_loadu_ps(transform.high + 16 * b);
+        Unrolled<4>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
       });
     }
+    __m512i codes[4];
     Unrolled<4>([&](auto i) {
       constexpr int kLast = kBlocks - 1;  // what is missing is not stored
-      const __m512i codes =
+      codes[i] =
           Pack(symbols[i][0], symbols[i][kLast < 1 ? kLast : 1], symbols[i][kLast < 2 ? kLast : 2], symbols[i][kLast]);
+    });
+    for (int k = 0; k < transform.doubling_count; ++k) {
+      const __mmask64 doubling = DoublingFrom(output, k);
+      Unrolled<4>([&](auto i) { codes[i] = Doubled(codes[i], doubling); });
+    }
+    Unrolled<4>([&](auto i) {
       auto* to = reinterpret_cast<uint8_t*>(output.at[4 * tile + i]) + output.channel;
+      const __m512i clamped = Clamp(codes[i], low_codes, high_codes);
       if (output.channels == 64) {
-        _mm512_storeu_si512(to, _mm512_max_epu8(low_codes, codes));
+        _mm512_storeu_si512(to, clamped);
       } else {
-        _mm512_mask_storeu_epi8(to, lanes, _mm512_max_epu8(low_codes, codes));
+        _mm512_mask_storeu_epi8(to, lanes, clamped);
       }
     });
   }
