@@ -50,6 +50,7 @@ class Runner {
     const int64_t lanes = layout_.blocks * tier.block;
     transform_ = PadTransform(call.transform, shape.out_channels, DivideRoundUp(lanes, kOverread) * kOverread, scratch);
     repeated_ = scratch.Take<Repeated>(1);
+    calls_ = scratch.Take<ColumnRow>(layout_.blocks);
     in_order_ = scratch.Take<int32_t>(lanes);
     acc_init_ = scratch.Take<int32_t>(lanes);
     mult_ = scratch.Take<float>(lanes);
@@ -73,6 +74,7 @@ class Runner {
       tier_.order(in_order_ + c, acc_init_ + c);
       tier_.order(transform.mult, mult_ + c);
       tier_.order(transform.add, add_ + c);
+      calls_[block] = CallOf(block, transform);
     }
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.pair) {
       const int64_t rows = std::min(layout_.pair, call_.row_end - y);
@@ -127,7 +129,7 @@ class Runner {
     for (int64_t x = 0; x < width; x += layout_.strip) {
       const int64_t count = std::min(layout_.strip, width - x);
       CopyColumns(y, x, count, block, parts);
-      for (int64_t row = 0; row < rows; ++row) RunRow(y, row, x, count, block, parts);
+      for (int64_t row = 0; row < rows; ++row) RunRow(y, row, x, count, block);
     }
   }
 
@@ -181,32 +183,37 @@ class Runner {
     tier_.copy({rows_, row_pixel_bytes_, layout_.groups, parts, count, columns_ + column * layout_.column_bytes});
   }
 
-  void RunRow(int64_t y, int64_t row, int64_t x, int64_t count, int64_t block, int64_t parts) const {
+  // What the rows of a block have in common.
+  [[nodiscard]] ColumnRow CallOf(int64_t block, const PaddedTransform& transform) const {
+    const int64_t channel = block * tier_.block;
+    return {.columns = columns_,
+            .column_bytes = layout_.column_bytes,
+            .groups = layout_.groups,
+            .kernel_width = shape_.kernel_width,
+            .stride = shape_.stride_width,
+            .dilation = shape_.dilation_width,
+            .acc_init = acc_init_ + channel,
+            .mult = mult_ + channel,
+            .add = add_ + channel,
+            .transform = transform,
+            .parts = layout_.parts(block),
+            .part_pixels = part_pixels_,
+            .channels = std::min(tier_.block, shape_.out_channels - channel),
+            .residual_pixel_stride = call_.residual_pixel_stride,
+            .output_pixel_stride = call_.output_pixel_stride};
+  }
+
+  void RunRow(int64_t y, int64_t row, int64_t x, int64_t count, int64_t block) {
     const int64_t pixel = (y + row) * shape_.out_width + x;
     const int64_t channel = block * tier_.block;
-    ColumnRow call;
-    call.columns = columns_;
-    call.column_bytes = layout_.column_bytes;
-    call.groups = layout_.groups;
-    call.kernel_width = shape_.kernel_width;
-    call.stride = shape_.stride_width;
-    call.dilation = shape_.dilation_width;
+    ColumnRow& call = calls_[block];
     call.weights =
         reinterpret_cast<const int8_t*>(call_.packed_weights) + (block * layout_.pair + row) * layout_.row_weights;
-    call.acc_init = acc_init_ + channel;
-    call.mult = mult_ + channel;
-    call.add = add_ + channel;
-    call.transform = TransformOf(block);
-    call.parts = parts;
-    call.part_pixels = part_pixels_;
     call.count = count;
-    call.channels = std::min(tier_.block, shape_.out_channels - channel);
     call.residual =
         call_.residual == nullptr ? nullptr : call_.residual + pixel * call_.residual_pixel_stride + channel;
-    call.residual_pixel_stride = call_.residual_pixel_stride;
     const int64_t element = call_.transform.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
     call.output = static_cast<std::byte*>(call_.output) + (pixel * call_.output_pixel_stride + channel) * element;
-    call.output_pixel_stride = call_.output_pixel_stride;
     tier_.run(call);
   }
 
@@ -217,6 +224,7 @@ class Runner {
   PaddedTransform transform_;
   PaddedTransform last_transform_ = {};  // of the last block
   Repeated* repeated_;
+  ColumnRow* calls_;  // a block
   int32_t *in_order_, *acc_init_;
   float *mult_, *add_;
   const uint8_t** rows_;

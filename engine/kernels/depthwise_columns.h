@@ -39,18 +39,18 @@ struct ColumnRow {
   int64_t kernel_width;
   int64_t stride;    // in columns
   int64_t dilation;  // in columns
-  const int8_t* weights;
+  const int8_t* weights = nullptr;
   const int32_t* acc_init;    // `block`, in the order of dwords
   const float* mult;          // likewise
   const float* add;           // likewise
   PaddedTransform transform;  // from the block's first channel on, the channels repeated in every part
   int64_t parts;
   const int64_t* part_pixels;  // from the row's first pixel to each part's first output
-  int64_t count;
+  int64_t count = 0;
   int64_t channels;  // to write
-  const uint8_t* residual;
+  const uint8_t* residual = nullptr;
   int64_t residual_pixel_stride;
-  void* output;
+  void* output = nullptr;
   int64_t output_pixel_stride;
 };
 

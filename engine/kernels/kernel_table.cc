@@ -17,8 +17,8 @@ namespace {
 
 constexpr const ConvKernel* kReferenceConvs[] = {&reference::kConv};
 constexpr KernelTable kReferenceTable = {
-    Isa::kReference,        kReferenceConvs,     reference::Add, reference::MaxPool,
-    reference::AveragePool, reference::Quantize, SgemmReference,
+    Isa::kReference,        kReferenceConvs, reference::Add,      reference::MaxPool,
+    reference::AveragePool, reference::Mean, reference::Quantize, SgemmReference,
 };
 
 #if defined(__x86_64__)
@@ -37,7 +37,7 @@ constexpr const ConvKernel* kAvx2Convs[] = {
     // clang-format on
 };
 constexpr KernelTable kAvx2Table = {
-    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, avx2::Quantize, SgemmAvx2,
+    Isa::kAvx2, kAvx2Convs, avx2::Add, avx2::MaxPool, avx2::AveragePool, avx2::Mean, avx2::Quantize, SgemmAvx2,
 };
 
 constexpr const ConvKernel* kAvx512VnniConvs[] = {
@@ -45,8 +45,8 @@ constexpr const ConvKernel* kAvx512VnniConvs[] = {
     &avx512_vnni::kWinogradStrided, &avx512_vnni::kWinogradNarrow, &avx512_vnni::kDirect, &reference::kConv,
 };
 constexpr KernelTable kAvx512VnniTable = {
-    Isa::kAvx512Vnni,         kAvx512VnniConvs,      avx512_vnni::Add, avx512_vnni::MaxPool,
-    avx512_vnni::AveragePool, avx512_vnni::Quantize, SgemmAvx512,
+    Isa::kAvx512Vnni,         kAvx512VnniConvs,  avx512_vnni::Add,      avx512_vnni::MaxPool,
+    avx512_vnni::AveragePool, avx512_vnni::Mean, avx512_vnni::Quantize, SgemmAvx512,
 };
 
 // Tiles help convolutions alone, and not all of them.
@@ -56,7 +56,13 @@ constexpr auto kAmxConvs = [] {
   return convs;
 }();
 constexpr KernelTable kAmxTable = {
-    Isa::kAmx,   kAmxConvs, avx512_vnni::Add, avx512_vnni::MaxPool, avx512_vnni::AveragePool, avx512_vnni::Quantize,
+    Isa::kAmx,
+    kAmxConvs,
+    avx512_vnni::Add,
+    avx512_vnni::MaxPool,
+    avx512_vnni::AveragePool,
+    avx512_vnni::Mean,
+    avx512_vnni::Quantize,
     SgemmAvx512,
 };
 #endif

@@ -19,6 +19,7 @@ struct KernelTable {
   void (*add)(const AddCall& call);
   void (*max_pool)(const PoolCall& call);
   void (*average_pool)(const PoolCall& call);
+  void (*mean)(const MeanCall& call);
   void (*quantize)(const QuantizeCall& call);
   // C += A·B, row-major float32, A m x k, B k x n: every element is the fma chain over k in rising order from C's
   // value, so all tiers give the same bits.

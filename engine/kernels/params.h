@@ -138,6 +138,15 @@ struct PoolCall {
   int64_t row_begin, row_end;
 };
 
+// The mean of each channel over all pixels: the sum in double, pixel after pixel, divided, rounded to float once.
+struct MeanCall {
+  const float* input;
+  int64_t pixel_stride;  // in floats
+  int64_t pixels;        // at least 1
+  int64_t channels;
+  float* output;
+};
+
 // The grid of one channel (engine/tensor/grid.h).
 struct QuantizeChannel {
   float step;

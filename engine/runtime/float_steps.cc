@@ -79,46 +79,39 @@ class MeanStep : public Step {
  public:
   static constexpr int64_t kChannels = 256;  // of a row of work
 
-  MeanStep(Traits traits, const CodeLayout& layout, const Place& input, const Place& output)
-      : Step(std::move(traits)), layout_(layout), input_(input), output_(output) {}
+  MeanStep(Traits traits, const kernels::KernelTable& table, const CodeLayout& layout, const Place& input,
+           const Place& output)
+      : Step(std::move(traits)), mean_(table.mean), layout_(layout), input_(input), output_(output) {}
 
   void Run(const Frame& frame, int64_t row_begin, int64_t row_end, std::byte*) const override {
     for (int64_t row = row_begin; row < row_end; ++row) {
       const int64_t first = row * kChannels;
       const int64_t count = std::min(kChannels, layout_.channels - first);
-      const float* pixel = frame.At<float>(input_) + first;
-      double sum[kChannels] = {};
-      int64_t p = 0;
-      // Four pixels at a time, one after the other: the sums are read and written less often.
-      for (const int64_t stride = input_.pixel_stride; p + 4 <= layout_.pixels(); p += 4, pixel += 4 * stride) {
-        for (int64_t c = 0; c < count; ++c) {
-          sum[c] = (((sum[c] + pixel[c]) + pixel[c + stride]) + pixel[c + 2 * stride]) + pixel[c + 3 * stride];
-        }
-      }
-      for (; p < layout_.pixels(); ++p, pixel += input_.pixel_stride) {
-        for (int64_t c = 0; c < count; ++c) sum[c] += pixel[c];
-      }
-      float* output = frame.At<float>(output_) + first;
-      for (int64_t c = 0; c < count; ++c)
-        output[c] = static_cast<float>(sum[c] / static_cast<double>(layout_.pixels()));
+      mean_({.input = frame.At<float>(input_) + first,
+             .pixel_stride = input_.pixel_stride,
+             .pixels = layout_.pixels(),
+             .channels = count,
+             .output = frame.At<float>(output_) + first});
     }
   }
 
  private:
+  void (*mean_)(const kernels::MeanCall& call);
   CodeLayout layout_;
   Place input_, output_;
 };
 
 }  // namespace
 
-std::unique_ptr<Step> MakeMeanStep(const CodeLayout& layout, const Place& input, const Place& output) {
+std::unique_ptr<Step> MakeMeanStep(const kernels::KernelTable& table, const CodeLayout& layout, const Place& input,
+                                   const Place& output) {
   Step::Traits traits;
   traits.kernel = "mean";
   traits.reads = {input.slot};
   traits.writes = {output.slot};
   traits.rows = DivideRoundUp(layout.channels, MeanStep::kChannels);
   traits.row_nanoseconds = static_cast<double>(layout.pixels() * MeanStep::kChannels) * kSumNanoseconds;
-  return std::make_unique<MeanStep>(std::move(traits), layout, input, output);
+  return std::make_unique<MeanStep>(std::move(traits), table, layout, input, output);
 }
 
 std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Place& output) {

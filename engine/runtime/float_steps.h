@@ -23,7 +23,8 @@ std::unique_ptr<Step> MakePlanarStep(const CodeLayout& layout, const Place& inpu
 
 // The mean of every channel of float32 H x W x C, as the operator's float meaning takes it: a sum of doubles, row by
 // row.
-std::unique_ptr<Step> MakeMeanStep(const CodeLayout& layout, const Place& input, const Place& output);
+std::unique_ptr<Step> MakeMeanStep(const kernels::KernelTable& table, const CodeLayout& layout, const Place& input,
+                                   const Place& output);
 
 // A dense array as it is.
 std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Place& output);

@@ -93,7 +93,7 @@ bool Lowering::Lower(const Node& node, const GlobalAveragePool&) {
   const Shape& shape = ValueOf(node.inputs[0]).shape;
   const Place& interleaved = interleaved_[static_cast<size_t>(node.inputs[0])];
   if (interleaved.slot >= 0 && !IsCode(node.output)) {
-    Emit(node, MakeMeanStep(CodeLayout::Of(shape), interleaved, PlaceOf(node.output)));
+    Emit(node, MakeMeanStep(table_, CodeLayout::Of(shape), interleaved, PlaceOf(node.output)));
     return true;
   }
   Pool whole;

@@ -159,5 +159,21 @@ TEST_P(PoolTest, AveragesByHand) {
   EXPECT_THAT(pool.Run(TableFor(GetParam()).average_pool), ElementsAre(1, 8, 24, 61));
 }
 
+TEST_P(PoolTest, MeansAreTheReferencesBits) {
+  Random random(13);
+  for (int round = 0; round < 60; ++round) {
+    const int64_t channels = random.Int(1, 300);
+    const int64_t stride = channels + random.Int(0, 20);
+    const int64_t pixels = random.Int(1, 200);
+    std::vector<float> input(static_cast<size_t>(stride * (pixels - 1) + channels));  // not a float more
+    for (float& x : input) x = static_cast<float>(random.Int(-1000000, 1000000)) * 1.7e-3f;
+    std::vector<float> expected(static_cast<size_t>(channels) + 16, -7.0f);
+    std::vector<float> mean = expected;
+    reference::Mean({input.data(), stride, pixels, channels, expected.data()});
+    TableFor(GetParam()).mean({input.data(), stride, pixels, channels, mean.data()});
+    ASSERT_EQ(mean, expected) << channels << " channels, " << pixels << " pixels";
+  }
+}
+
 }  // namespace
 }  // namespace bitstage::kernels

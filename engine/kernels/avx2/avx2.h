@@ -26,6 +26,7 @@ void Transform(const OutputTile& tile);
 void Add(const AddCall& call);
 void MaxPool(const PoolCall& call);
 void AveragePool(const PoolCall& call);
+void Mean(const MeanCall& call);
 void Quantize(const QuantizeCall& call);
 
 // engine/kernels/peak.h

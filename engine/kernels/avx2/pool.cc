@@ -80,4 +80,26 @@ void AveragePool(const PoolCall& call) {
   }
 }
 
+void Mean(const MeanCall& call) {
+  constexpr int kSums = 8;  // registers of 4 channels
+  const __m256d pixels = _mm256_set1_pd(static_cast<double>(call.pixels));
+  int64_t c = 0;
+  for (; c + kSums * 4 <= call.channels; c += kSums * 4) {
+    __m256d sum[kSums];
+    for (__m256d& of : sum) of = _mm256_setzero_pd();
+    const float* pixel = call.input + c;
+    for (int64_t p = 0; p < call.pixels; ++p, pixel += call.pixel_stride) {
+      for (int k = 0; k < kSums; ++k) sum[k] = _mm256_add_pd(sum[k], _mm256_cvtps_pd(_mm_loadu_ps(pixel + 4 * k)));
+    }
+    for (int k = 0; k < kSums; ++k) {
+      _mm_storeu_ps(call.output + c + 4 * k, _mm256_cvtpd_ps(_mm256_div_pd(sum[k], pixels)));
+    }
+  }
+  for (; c < call.channels; ++c) {
+    double sum = 0;
+    for (int64_t p = 0; p < call.pixels; ++p) sum += call.input[p * call.pixel_stride + c];
+    call.output[c] = static_cast<float>(sum / static_cast<double>(call.pixels));
+  }
+}
+
 }  // namespace bitstage::kernels::avx2

@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
+#include "engine/kernels/avx512_vnni/registers.h"
 #include "engine/kernels/pool_window.h"
 
 namespace bitstage::kernels::avx512_vnni {
@@ -122,6 +123,35 @@ void AveragePool(const PoolCall& call) {
         Transform(tile);
       }
     }
+  }
+}
+
+void Mean(const MeanCall& call) {
+  constexpr int kSums = 16;  // registers of 8 channels: a whole piece of every pixel at a time
+  const __m512d pixels = _mm512_set1_pd(static_cast<double>(call.pixels));
+  for (int64_t c = 0; c < call.channels; c += kSums * 8) {
+    __mmask8 lanes[kSums];
+    __m512d sum[kSums];
+    Unrolled<kSums>([&](auto k) {
+      lanes[k] = static_cast<__mmask8>(FirstBytes(call.channels > c + 8 * k ? call.channels - c - 8 * k : 0));
+      sum[k] = _mm512_setzero_pd();
+    });
+    const float* pixel = call.input + c;
+    if (call.channels - c >= kSums * 8) {
+      for (int64_t p = 0; p < call.pixels; ++p, pixel += call.pixel_stride) {
+        Unrolled<kSums>(
+            [&](auto k) { sum[k] = _mm512_add_pd(sum[k], _mm512_cvtps_pd(_mm256_loadu_ps(pixel + 8 * k))); });
+      }
+    } else {
+      for (int64_t p = 0; p < call.pixels; ++p, pixel += call.pixel_stride) {
+        Unrolled<kSums>([&](auto k) {
+          sum[k] = _mm512_add_pd(sum[k], _mm512_cvtps_pd(_mm256_maskz_loadu_ps(lanes[k], pixel + 8 * k)));
+        });
+      }
+    }
+    Unrolled<kSums>([&](auto k) {
+      _mm256_mask_storeu_ps(call.output + c + 8 * k, lanes[k], _mm512_cvtpd_ps(_mm512_div_pd(sum[k], pixels)));
+    });
   }
 }
 

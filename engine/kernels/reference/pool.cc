@@ -68,4 +68,12 @@ void AveragePool(const PoolCall& call) {
   }
 }
 
+void Mean(const MeanCall& call) {
+  for (int64_t c = 0; c < call.channels; ++c) {
+    double sum = 0;
+    for (int64_t p = 0; p < call.pixels; ++p) sum += call.input[p * call.pixel_stride + c];
+    call.output[c] = static_cast<float>(sum / static_cast<double>(call.pixels));
+  }
+}
+
 }  // namespace bitstage::kernels::reference

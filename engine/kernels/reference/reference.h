@@ -16,6 +16,7 @@ void Add(const AddCall& call);
 void MaxPool(const PoolCall& call);
 // Counts the positions inside the image, or inside the padded image where count_include_pad; at least 1.
 void AveragePool(const PoolCall& call);
+void Mean(const MeanCall& call);
 
 void Quantize(const QuantizeCall& call);
 
