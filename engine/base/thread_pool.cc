@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/base/mutex.h"
+#include "engine/base/short_turns.h"
 
 namespace bitstage {
 namespace {
@@ -40,6 +41,7 @@ class ThreadPool::Workers {
   // False, doing nothing, where another loop is under way.
   bool TryRun(int64_t count, int64_t grain, absl::FunctionRef<void(int64_t, int64_t, int)> body) {
     if (busy_.exchange(true, std::memory_order_acquire)) return false;
+    PreferShortTurns();
     Loop loop{count, grain, body};
     loop_ = &loop;
     state_.store((NumberOf(state_.load(std::memory_order_relaxed)) + 1) * kNumber | kOpen, std::memory_order_release);
@@ -140,6 +142,7 @@ class ThreadPool::Workers {
   }
 
   void Work(int worker) {
+    PreferShortTurns();
     uint64_t seen = 0;
     for (;;) {
       const uint64_t state = AwaitChange(seen);

@@ -3,9 +3,10 @@
 //   pool.ParallelFor(rows, /*grain=*/4, [&](int64_t begin, int64_t end, int worker) { … });
 //
 // The calling thread takes part (worker 0); chunks are claimed with an atomic; idle workers spin for some microseconds
-// and then sleep, and a worker that the system gives no CPU is not waited for. Thread-safe: a loop that is begun while
-// another is under way, by another caller or within a body, runs alone on its caller, as worker 0 too. So give a body
-// scratch by caller, not by worker alone.
+// and then sleep, and a worker that the system gives no CPU is not waited for. Workers, and callers that share a loop,
+// ask the system for short turns (engine/base/short_turns.h). Thread-safe: a loop that is begun while another is under
+// way, by another caller or within a body, runs alone on its caller, as worker 0 too. So give a body scratch by caller,
+// not by worker alone.
 #pragma once
 
 #include <cstdint>
