@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Regenerates the tables of docs/accuracy.md from the test data (README): what each method keeps of each network.
-#   scripts/tables.sh [TABLE…]        default, widths, sizes, segmentation, dqa; all where none is named
+#   scripts/tables.sh [TABLE…]        default, widths, sizes, segmentation, syq, adaptive, dqa; all where none is named
 # BITSTAGE_NETWORKS="NAME…" leaves out the rows of other networks.
 # Every piece is kept in build/tables and made only where it is missing, so that a run that was stopped goes on where it
 # was; delete a piece to make it anew. Hours of CPU for all (the greedy rankings of `dqa` take most of them).
@@ -66,6 +66,8 @@ PYTHON
 }
 
 row_title() {
+  echo "Test: 800 CIFAR-10, 7000 MNIST, 900 ImageNet images; calibration: at most 256 others, seed 1."
+  echo
   echo "| network | weights, activations | bits a weight | file, KB | top-1, % | float, % | difference, 95 % | agreement, % | lost / won |"
   echo "|---|---|---|---|---|---|---|---|---|"
 }
@@ -139,6 +141,46 @@ table_segmentation() {
   done
 }
 
+# SYQ codes without training. `bias`: the paper's codes with least-squares scales, biases re-estimated; `rounded`: codes by
+# second-order rounding besides.
+table_syq() {
+  echo "### SYQ codes, first and last layer 8-bit, nothing retrained"
+  row_title
+  echo '{"second_order_rounding": false}' >"$pieces/bias.json"
+  echo '{}' >"$pieces/rounded.json"
+  local codebook subgroups bits how
+  wanted cifar10_resnet20 || return 0
+  for codebook in ternary binary; do
+    for subgroups in pixel row layer; do
+      for how in bias rounded; do
+        for bits in 4 8; do
+          piece "syq-$codebook-$subgroups-$how-$bits" quantized_row cifar10_resnet20 --weights "syq:$codebook:$subgroups" \
+            --activations "uniform:$bits" --recipe "$pieces/$how.json"
+        done
+      done
+    done
+  done
+}
+
+# The adaptive-precision paper's experiment: weights alone, whole-number widths a layer.
+widths_study() {
+  local name=$1 images=$2
+  images_of "$name"
+  "$model_tool" study "$data/models/$name/model.onnx" "${calibration[@]}" "${study_test[@]}" --images "$images" \
+    --batch "$batch" --adaptive
+}
+
+table_adaptive() {
+  echo "### Weights alone in whole-number widths a layer (the adaptive-precision paper's experiment)"
+  local row name
+  for row in "mnist_lenet 3000" "cifar10_resnet20 400" "imagenet_squeezenet_v1.1 100" \
+    "imagenet_mobilenet_v1_0.25_224 100"; do
+    name=${row% *}
+    wanted "$name" || continue
+    piece "adaptive-$name" widths_study "$name" "${row#* }"
+  done
+}
+
 # The DQA paper's experiment: block outputs quantized, weights in float.
 study() {
   local name=$1 images=$2
@@ -167,11 +209,11 @@ table_dqa() {
   piece dqa-greedy-imagenet_mobilenet_v1_0.25_224 study imagenet_mobilenet_v1_0.25_224 100 "$greedy"
 }
 
-[ $# -gt 0 ] || set -- default widths sizes segmentation dqa
+[ $# -gt 0 ] || set -- default widths sizes segmentation syq adaptive dqa
 for table in "$@"; do
   case $table in
-    default | widths | sizes | segmentation | dqa) "table_$table" ;;
-    *) echo "tables.sh: no table '$table' (default, widths, sizes, segmentation, dqa)" >&2; exit 2 ;;
+    default | widths | sizes | segmentation | syq | adaptive | dqa) "table_$table" ;;
+    *) echo "tables.sh: no table '$table' (default, widths, sizes, segmentation, syq, adaptive, dqa)" >&2; exit 2 ;;
   esac
   echo
 done
