@@ -166,8 +166,10 @@ absl::StatusOr<std::vector<LayerNoise>> WeightStudy::MeasureLayers(
     };
     const double start = std::max(Range(original), 1e-6) / (1 << 3);
     BITSTAGE_ASSIGN_OR_RETURN(const Robustness robustness, NoiseForAccuracy(target, start, kBisections, disturb));
-    layers.push_back({NoiseCoefficient(MeanSquaredDistance(features_, probe), kProbeBits),
-                      robustness.squared_noise / margin_, static_cast<double>(original.size())});
+    // A layer that 8 bits hold exactly counts as almost silent.
+    const double noise = std::max(MeanSquaredDistance(features_, probe), 1e-12 * margin_);
+    layers.push_back({NoiseCoefficient(noise, kProbeBits), robustness.squared_noise / margin_,
+                      static_cast<double>(original.size())});
     std::copy(original.begin(), original.end(), weights.begin());
     if (progress) progress(static_cast<int64_t>(layer) + 1, static_cast<int64_t>(nodes_.size()));
   }

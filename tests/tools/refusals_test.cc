@@ -74,19 +74,5 @@ TEST_F(ImageRefusalsTest, AFolderWithoutAnImageThatCanBeRead) {
                 "10.jpg: image: neither PNG nor JPEG");
 }
 
-TEST(StudyCommand, WantsEitherSchemesOrWidths) {
-  for (const std::vector<std::string>& experiments :
-       {std::vector<std::string>{}, {"--adaptive", "--schemes", "direct:3"}}) {
-    std::vector<std::string> words = {"study", "n.onnx", "--calibration", "c.bin", "--data", "d.bin"};
-    words.insert(words.end(), experiments.begin(), experiments.end());
-    std::ostringstream out;
-    std::ostringstream err;
-    Console console{.out = out, .err = err};
-    const std::vector<Command> commands = {StudyCommand()};
-    EXPECT_EQ(RunProgram(commands, words, console), 2);
-    EXPECT_THAT(err.str(), HasSubstr("either --schemes or --adaptive"));
-  }
-}
-
 }  // namespace
 }  // namespace bitstage
