@@ -25,6 +25,8 @@ struct Lane {
   int64_t row;     // of the block; not below its rows where there is nothing left to do
   int64_t column;  // of cells; negative before the lane's first turn
   bool is_active;
+  bool has_above;  // the row over it counts
+  uint8_t* codes;  // of the column's first pixel
 };
 
 class Decoder {
@@ -50,7 +52,7 @@ class Decoder {
 
   template <int kIndexBits>
   bool Run() {
-    for (int64_t j = 0; j < kLanes; ++j) lanes_[j] = {{}, j, -j, false};
+    for (int64_t j = 0; j < kLanes; ++j) lanes_[j] = {{}, j, -j, false, false, nullptr};
     const int64_t last = block_.rows - 1;
     const int64_t steps = last % kLanes + (last / kLanes + 1) * columns_;
     for (int64_t t = 0; t <= steps; ++t) {
@@ -72,9 +74,6 @@ class Decoder {
   }
 
  private:
-  [[nodiscard]] uint8_t* CodesAt(const Lane& lane) const {
-    return codes_ + (lane.row * block_.width + pixels_ * lane.column) * channels_;
-  }
   static __m512i Load(const uint8_t* from, __mmask64 some) { return _mm512_maskz_loadu_epi8(some, from); }
 
   // Where the lane's next column has its tables: to cells_[j].
@@ -88,9 +87,12 @@ class Decoder {
       for (int64_t c = 0; c < channels_; c += 16) _mm512_storeu_si512(to + c, _mm512_setzero_si512());
       return;
     }
-    if (lane.column == 0) lane.bits.at = lane_at_[lane.row];
-    const uint8_t* const at = CodesAt(lane);
-    const bool has_above = lane.row == 0 ? block_.has_above : (block_.first + lane.row) % block_.height != 0;
+    if (lane.column == 0) {
+      lane.bits.at = lane_at_[lane.row];
+      lane.has_above = lane.row == 0 ? block_.has_above : (block_.first + lane.row) % block_.height != 0;
+      lane.codes = codes_ + lane.row * block_.width * channels_;
+    }
+    const uint8_t* const at = lane.codes;
     const uint8_t* const above = at - block_.width * channels_;
     const bool has_right = pixels_ == 2 && 2 * lane.column + 1 < block_.width;
     const __m128i index_bits = _mm_cvtsi32_si128(tables_.index_bits);
@@ -99,7 +101,7 @@ class Decoder {
       const __mmask64 some = First(count);
       __m512i left = lane.column > 0 ? contexts_.SymbolsOf(Load(at + c - channels_, some)) : _mm512_setzero_si512();
       Symbols up = {left, left};
-      if (has_above) {
+      if (lane.has_above) {
         up.first = contexts_.SymbolsOf(Load(above + c, some));
         up.second = has_right ? contexts_.SymbolsOf(Load(above + c + channels_, some)) : _mm512_setzero_si512();
         if (lane.column == 0) left = up.first;
@@ -151,7 +153,7 @@ class Decoder {
   // or the row does not end where it should.
   inline __attribute__((always_inline)) bool Finish(int j) {
     Lane& lane = lanes_[j];
-    uint8_t* const to = CodesAt(lane);
+    uint8_t* const to = lane.codes;
     const bool has_second = pixels_ == 2 && 2 * lane.column + 1 < block_.width;
     __mmask16 seconds = 0;
     for (int64_t c = 0; c < channels_; c += 16) {
@@ -171,6 +173,7 @@ class Decoder {
       if (!has_second) seconds |= _mm512_test_epi32_mask(entries, _mm512_set1_epi32(0xff0000));
     }
     if (seconds != 0) return false;
+    lane.codes += pixels_ * channels_;
     if (++lane.column < columns_) return true;
     if (lane.bits.at != lane_at_[lane.row + 1]) return false;
     lane.column = 0;
