@@ -17,6 +17,7 @@ using portable::FastRefill;
 using portable::LaneBits;
 
 constexpr int kLanes = 8;
+constexpr int64_t kFewChannels = 16;  // of four lanes in a register
 constexpr int64_t kMaxChannels = 512;
 constexpr int64_t kLaneRoom = kMaxChannels + 32;  // not a power of two: lanes' cells shall not meet in the cache
 
@@ -42,7 +43,8 @@ class Decoder {
         codes_(codes),
         channels_(tables.channels),
         pixels_(tables.pairs ? 2 : 1),
-        columns_((block.width + pixels_ - 1) / pixels_) {}
+        columns_((block.width + pixels_ - 1) / pixels_),
+        index_bits_(_mm_cvtsi32_si128(tables.index_bits)) {}
 
   static bool Suits(const CellTables& tables, const RowBlock& block) {
     const int64_t columns = tables.pairs ? (block.width + 1) / 2 : block.width;
@@ -59,11 +61,9 @@ class Decoder {
       for (int j = 0; j < kLanes; ++j) {
         if (lanes_[j].is_active && !Finish(j)) return false;
       }
+      Prepare();
       bool is_fast = true;
-      for (int j = 0; j < kLanes; ++j) {
-        Prepare(j);
-        is_fast = is_fast && stream_.IsFast(lanes_[j].bits);
-      }
+      for (const Lane& lane : lanes_) is_fast &= stream_.IsFast(lane.bits);
       if (is_fast) {
         Chains<kIndexBits>(stream_.Fast());
       } else {
@@ -76,44 +76,82 @@ class Decoder {
  private:
   static __m512i Load(const uint8_t* from, __mmask64 some) { return _mm512_maskz_loadu_epi8(some, from); }
 
-  // Where the lane's next column has its tables: to cells_[j].
-  inline __attribute__((always_inline)) void Prepare(int j) {
-    Lane& lane = lanes_[j];
-    uint32_t* const to = cells_[j];
+  // Codes to the left of a column's channels and above them.
+  struct Around {
+    __m512i left;
+    Symbols up;
+  };
+
+  // To the lane's next column.
+  inline __attribute__((always_inline)) void Begin(Lane& lane) const {
     lane.is_active = lane.column >= 0 && lane.row < block_.rows;
     if (!lane.is_active) {
       if (lane.column < 0) ++lane.column;
       lane.bits.at = lane_at_[0];  // anything that may be read
-      for (int64_t c = 0; c < channels_; c += 16) _mm512_storeu_si512(to + c, _mm512_setzero_si512());
-      return;
-    }
-    if (lane.column == 0) {
+    } else if (lane.column == 0) {
       lane.bits.at = lane_at_[lane.row];
       lane.has_above = lane.row == 0 ? block_.has_above : (block_.first + lane.row) % block_.height != 0;
       lane.codes = codes_ + lane.row * block_.width * channels_;
     }
-    const uint8_t* const at = lane.codes;
+  }
+  [[nodiscard]] inline __attribute__((always_inline)) Around AroundOf(const Lane& lane, int64_t c,
+                                                                      __mmask64 some) const {
+    const __m512i zero = _mm512_setzero_si512();
+    if (!lane.is_active) return {zero, {zero, zero}};
+    const uint8_t* const at = lane.codes + c;
+    const __m512i left = lane.column > 0 ? Load(at - channels_, some) : zero;
+    if (!lane.has_above) return {left, {left, left}};
     const uint8_t* const above = at - block_.width * channels_;
-    const bool has_right = pixels_ == 2 && 2 * lane.column + 1 < block_.width;
-    const __m128i index_bits = _mm_cvtsi32_si128(tables_.index_bits);
-    for (int64_t c = 0; c < channels_; c += 64) {
-      const int64_t count = channels_ - c < 64 ? channels_ - c : 64;
-      const __mmask64 some = First(count);
-      __m512i left = lane.column > 0 ? contexts_.SymbolsOf(Load(at + c - channels_, some)) : _mm512_setzero_si512();
-      Symbols up = {left, left};
-      if (lane.has_above) {
-        up.first = contexts_.SymbolsOf(Load(above + c, some));
-        up.second = has_right ? contexts_.SymbolsOf(Load(above + c + channels_, some)) : _mm512_setzero_si512();
-        if (lane.column == 0) left = up.first;
+    const Symbols up = {Load(above, some), HasSecond(lane) ? Load(above + channels_, some) : zero};
+    return {lane.column > 0 ? left : up.first, up};
+  }
+  [[nodiscard]] bool HasSecond(const Lane& lane) const { return pixels_ == 2 && 2 * lane.column + 1 < block_.width; }
+  [[nodiscard]] inline __attribute__((always_inline)) __m512i TablesOf(const Around& around, __m512i groups) const {
+    return contexts_.TablesOf(contexts_.SymbolsOf(around.left),
+                              {contexts_.SymbolsOf(around.up.first), contexts_.SymbolsOf(around.up.second)}, groups);
+  }
+  inline __attribute__((always_inline)) void PutTables(__m128i tables, uint32_t* to) const {
+    _mm512_storeu_si512(to, _mm512_sll_epi32(_mm512_cvtepu8_epi32(tables), index_bits_));
+  }
+
+  // Where the lanes' next columns have their tables: to cells_.
+  inline __attribute__((always_inline)) void Prepare() {
+    for (Lane& lane : lanes_) Begin(lane);
+    if (channels_ > kFewChannels) {
+      for (int j = 0; j < kLanes; ++j) {
+        for (int64_t c = 0; c < channels_; c += 64) {
+          const int64_t count = channels_ - c < 64 ? channels_ - c : 64;
+          const __m512i tables = TablesOf(AroundOf(lanes_[j], c, First(count)), groups_.At(c, count));
+          uint32_t* const to = cells_[j] + c;
+          PutTables(_mm512_castsi512_si128(tables), to);
+          if (count > 16) PutTables(_mm512_extracti32x4_epi32(tables, 1), to + 16);
+          if (count > 32) PutTables(_mm512_extracti32x4_epi32(tables, 2), to + 32);
+          if (count > 48) PutTables(_mm512_extracti32x4_epi32(tables, 3), to + 48);
+        }
       }
-      const __m512i table = contexts_.TablesOf(left, up, groups_.At(c, count));
-      const auto put = [&](int64_t i, __m128i some_tables) {
-        if (i < count) _mm512_storeu_si512(to + c + i, _mm512_sll_epi32(_mm512_cvtepu8_epi32(some_tables), index_bits));
-      };
-      put(0, _mm512_castsi512_si128(table));
-      put(16, _mm512_extracti32x4_epi32(table, 1));
-      put(32, _mm512_extracti32x4_epi32(table, 2));
-      put(48, _mm512_extracti32x4_epi32(table, 3));
+      return;
+    }
+    // Four lanes to a register.
+    const __mmask64 some = First(channels_);
+    const __m512i groups = _mm512_broadcast_i32x4(_mm512_castsi512_si128(Load(tables_.group_of, some)));
+    for (int j = 0; j < kLanes; j += 4) {
+      Around all = AroundOf(lanes_[j], 0, some);
+#pragma GCC unroll 3
+      for (int i = 1; i < 4; ++i) {
+        const Around one = AroundOf(lanes_[j + i], 0, some);
+        const auto put = [&](__m512i& to, __m512i from) {
+          const __m512i repeated = _mm512_broadcast_i32x4(_mm512_castsi512_si128(from));
+          to = _mm512_mask_mov_epi32(to, static_cast<__mmask16>(15 << 4 * i), repeated);
+        };
+        put(all.left, one.left);
+        put(all.up.first, one.up.first);
+        put(all.up.second, one.up.second);
+      }
+      const __m512i tables = TablesOf(all, groups);
+      PutTables(_mm512_castsi512_si128(tables), cells_[j]);
+      PutTables(_mm512_extracti32x4_epi32(tables, 1), cells_[j + 1]);
+      PutTables(_mm512_extracti32x4_epi32(tables, 2), cells_[j + 2]);
+      PutTables(_mm512_extracti32x4_epi32(tables, 3), cells_[j + 3]);
     }
   }
 
@@ -154,7 +192,7 @@ class Decoder {
   inline __attribute__((always_inline)) bool Finish(int j) {
     Lane& lane = lanes_[j];
     uint8_t* const to = lane.codes;
-    const bool has_second = pixels_ == 2 && 2 * lane.column + 1 < block_.width;
+    const bool has_second = HasSecond(lane);
     __mmask16 seconds = 0;
     for (int64_t c = 0; c < channels_; c += 16) {
       const auto some = static_cast<__mmask16>(First(channels_ - c < 16 ? channels_ - c : 16));
@@ -189,6 +227,7 @@ class Decoder {
   const RowBlock& block_;
   uint8_t* const codes_;
   const int64_t channels_, pixels_, columns_;
+  const __m128i index_bits_;
   Lane lanes_[kLanes];
   // Of each lane's column: where tables begin, then the entries that were found there.
   alignas(64) uint32_t cells_[kLanes][kLaneRoom];
