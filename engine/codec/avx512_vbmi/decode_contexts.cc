@@ -76,10 +76,12 @@ class Decoder {
  private:
   static __m512i Load(const uint8_t* from, __mmask64 some) { return _mm512_maskz_loadu_epi8(some, from); }
 
-  // Codes to the left of a column's channels and above them.
+  // Codes to the left of a column's channels and above them: of up to 64 or up to 16 channels.
   struct Around {
-    __m512i left;
-    Symbols up;
+    __m512i left, up, up_right;
+  };
+  struct FewAround {
+    __m128i left, up, up_right;
   };
 
   // To the lane's next column.
@@ -94,21 +96,25 @@ class Decoder {
       lane.codes = codes_ + lane.row * block_.width * channels_;
     }
   }
-  [[nodiscard]] inline __attribute__((always_inline)) Around AroundOf(const Lane& lane, int64_t c,
-                                                                      __mmask64 some) const {
-    const __m512i zero = _mm512_setzero_si512();
-    if (!lane.is_active) return {zero, {zero, zero}};
+  // load(from): some codes.
+  template <typename Some, typename Load>
+  [[nodiscard]] inline __attribute__((always_inline)) Some AroundOf(const Lane& lane, int64_t c,
+                                                                    const Load& load) const {
+    Some some = {};
+    if (!lane.is_active) return some;
     const uint8_t* const at = lane.codes + c;
-    const __m512i left = lane.column > 0 ? Load(at - channels_, some) : zero;
-    if (!lane.has_above) return {left, {left, left}};
+    if (lane.column > 0) some.left = load(at - channels_);
+    if (!lane.has_above) return {some.left, some.left, some.left};
     const uint8_t* const above = at - block_.width * channels_;
-    const Symbols up = {Load(above, some), HasSecond(lane) ? Load(above + channels_, some) : zero};
-    return {lane.column > 0 ? left : up.first, up};
+    some.up = load(above);
+    if (lane.column == 0) some.left = some.up;
+    if (HasSecond(lane)) some.up_right = load(above + channels_);
+    return some;
   }
   [[nodiscard]] bool HasSecond(const Lane& lane) const { return pixels_ == 2 && 2 * lane.column + 1 < block_.width; }
   [[nodiscard]] inline __attribute__((always_inline)) __m512i TablesOf(const Around& around, __m512i groups) const {
     return contexts_.TablesOf(contexts_.SymbolsOf(around.left),
-                              {contexts_.SymbolsOf(around.up.first), contexts_.SymbolsOf(around.up.second)}, groups);
+                              {contexts_.SymbolsOf(around.up), contexts_.SymbolsOf(around.up_right)}, groups);
   }
   inline __attribute__((always_inline)) void PutTables(__m128i tables, uint32_t* to) const {
     _mm512_storeu_si512(to, _mm512_sll_epi32(_mm512_cvtepu8_epi32(tables), index_bits_));
@@ -121,7 +127,8 @@ class Decoder {
       for (int j = 0; j < kLanes; ++j) {
         for (int64_t c = 0; c < channels_; c += 64) {
           const int64_t count = channels_ - c < 64 ? channels_ - c : 64;
-          const __m512i tables = TablesOf(AroundOf(lanes_[j], c, First(count)), groups_.At(c, count));
+          const auto load = [some = First(count)](const uint8_t* from) { return Load(from, some); };
+          const __m512i tables = TablesOf(AroundOf<Around>(lanes_[j], c, load), groups_.At(c, count));
           uint32_t* const to = cells_[j] + c;
           PutTables(_mm512_castsi512_si128(tables), to);
           if (count > 16) PutTables(_mm512_extracti32x4_epi32(tables, 1), to + 16);
@@ -132,21 +139,22 @@ class Decoder {
       return;
     }
     // Four lanes to a register.
-    const __mmask64 some = First(channels_);
-    const __m512i groups = _mm512_broadcast_i32x4(_mm512_castsi512_si128(Load(tables_.group_of, some)));
+    const auto some = static_cast<__mmask16>(First(channels_));
+    const __m512i groups = _mm512_broadcast_i32x4(_mm_maskz_loadu_epi8(some, tables_.group_of));
+    // Loads no wider than the stores just before them: those wait for no cache.
+    const auto load = [&](const uint8_t* from) {
+      return channels_ == 16 ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(from))
+                             : _mm_maskz_loadu_epi8(some, from);
+    };
     for (int j = 0; j < kLanes; j += 4) {
-      Around all = AroundOf(lanes_[j], 0, some);
-#pragma GCC unroll 3
-      for (int i = 1; i < 4; ++i) {
-        const Around one = AroundOf(lanes_[j + i], 0, some);
-        const auto put = [&](__m512i& to, __m512i from) {
-          const __m512i repeated = _mm512_broadcast_i32x4(_mm512_castsi512_si128(from));
-          to = _mm512_mask_mov_epi32(to, static_cast<__mmask16>(15 << 4 * i), repeated);
-        };
-        put(all.left, one.left);
-        put(all.up.first, one.up.first);
-        put(all.up.second, one.up.second);
-      }
+      FewAround one[4];
+      for (int i = 0; i < 4; ++i) one[i] = AroundOf<FewAround>(lanes_[j + i], 0, load);
+      const auto join = [&](__m128i FewAround::*part) {
+        const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(one[0].*part), one[1].*part, 1);
+        const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(one[2].*part), one[3].*part, 1);
+        return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+      };
+      const Around all = {join(&FewAround::left), join(&FewAround::up), join(&FewAround::up_right)};
       const __m512i tables = TablesOf(all, groups);
       PutTables(_mm512_castsi512_si128(tables), cells_[j]);
       PutTables(_mm512_extracti32x4_epi32(tables, 1), cells_[j + 1]);
