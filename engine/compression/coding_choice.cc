@@ -22,7 +22,7 @@ struct TierCosts {
 constexpr TierCosts kTiers[] = {
     {"portable", 1.48, 0.92, 0.95, 1.42, 2.1, 3.1},
     {"avx2", 1.48, 0.91, 0.95, 1.39, 2.1, 3.1},
-    {"avx512_vbmi", 1.48, 0.26, 0.79, 0.42, 2.1, 3.3},
+    {"avx512_vbmi", 1.48, 0.26, 0.79, 0.42, 1.15, 1.9},
 };
 constexpr int kShortPairBits = 6;
 

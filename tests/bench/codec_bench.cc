@@ -87,7 +87,9 @@ FrameBoundary BoundaryWith(const BlockTensor& tensor, CodeTables plain, bool con
   if (contexts) {
     CellCounts counts(tensor.grid, tensor.shape, plain);
     counts.Add(kCalibrationImages, tensor.calibration);
-    tables.contexts = counts.Fit({.max_tables = 32, .max_length = 11});
+    // As recipes do (engine/compression/boundary_statistics.cc).
+    tables.contexts =
+        counts.Fit({.max_tables = 32, .max_length = tensor.grid.bits[0] == 3 || tensor.grid.bits[0] == 5 ? 10 : 11});
   }
   tables.plain = std::move(plain);
   absl::StatusOr<FrameBoundary> boundary = FrameBoundary::Create(tensor.name, tensor.shape, tensor.grid, tables);
