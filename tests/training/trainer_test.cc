@@ -153,8 +153,7 @@ TEST_F(TrainerTest, EndsWhenNothingGetsBetter) {
 
 TEST_F(TrainerTest, LabelsThatTheNetworkDoesNotHaveAreRefused) {
   model_.class_offset = 8;  // labels 0 to 2, of ten outputs
-  EXPECT_THAT(std::string(Go().status().message()),
-              HasSubstr("10 classes, but the network has 2"));
+  EXPECT_THAT(std::string(Go().status().message()), HasSubstr("10 classes, but the network has 2"));
 }
 
 TEST_F(TrainerTest, TooFewImagesAreRefused) {
