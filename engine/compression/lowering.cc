@@ -185,7 +185,7 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
   const double eta = SyqThreshold(w, precision.codebook);
   std::vector<int8_t> codes = SyqCodes(w, eta, precision.codebook);
   const std::vector<double> alphas = SyqLeastSquaresAlphas(shape, precision.scale, w, codes);
-  return SyqWeights(shape, precision.codebook, precision.scale, std::move(codes), alphas);
+  return SyqWeights(shape, precision.codebook, precision.scale, std::move(codes), alphas, precision.max_alpha);
 }
 
 absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const Node& node,

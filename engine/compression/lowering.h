@@ -23,8 +23,9 @@ struct LayerPrecision {
   Codebook codebook = Codebook::kUniform;
   int bits = 8;
   ScaleKind scale = ScaleKind::kChannel;
-  double rate = 0;  // kUniform, above 0: codes for entropy coding at about so many bits (quant/rate_rounding.h);
-                    // `bits` and `scale` are then as they come
+  double rate = 0;      // kUniform, above 0: codes for entropy coding at about so many bits (quant/rate_rounding.h);
+                        // `bits` and `scale` are then as they come
+  int max_alpha = 127;  // SyqWeights
 };
 
 struct LoweringOptions {

@@ -161,7 +161,10 @@ std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecip
   const size_t layers = WeightedNodes(graph).size();
   LayerPrecision precision{Codebook::kUniform, recipe.bits, recipe.scale};
   if (recipe.method == WeightMethod::kSyq) {
-    precision = {recipe.codebook, recipe.codebook == Codebook::kBinary ? 1 : 2, recipe.scale};
+    precision = {.codebook = recipe.codebook,
+                 .bits = recipe.codebook == Codebook::kBinary ? 1 : 2,
+                 .scale = recipe.scale,
+                 .max_alpha = recipe.max_alpha};
   }
   std::vector<LayerPrecision> all(layers, precision);
   if (recipe.method == WeightMethod::kSyq) all.front() = all.back() = LayerPrecision{};

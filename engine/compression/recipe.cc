@@ -15,7 +15,7 @@ namespace bitstage {
 namespace {
 
 constexpr absl::string_view kWeightForms =
-    "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel|row|layer]";
+    "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel[/ALPHA]|row[/ALPHA]|layer]";
 constexpr absl::string_view kActivationForms = "uniform:BITS[/CODE], dqa:N[+M][/CODE] or dqa-paper:N[+M]";
 constexpr absl::string_view kBudgetForms =
     "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points', 'noise 0.05', '2 ms' or '900 wire bytes'";
@@ -24,8 +24,8 @@ absl::Status Refuse(absl::string_view what, absl::string_view text, absl::string
   return absl::InvalidArgumentError(absl::StrCat(what, " '", text, "' is not understood, expected ", forms));
 }
 
-bool ParseBits(absl::string_view text, int low, int high, int* bits) {
-  return absl::SimpleAtoi(text, bits) && *bits >= low && *bits <= high;
+bool ParseInt(absl::string_view text, int low, int high, int* number) {
+  return absl::SimpleAtoi(text, number) && *number >= low && *number <= high;
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text) {
   if (parts[0] == "adaptive" && parts.size() == 1) return recipe;
   if (parts[0] == "uniform" && (parts.size() == 2 || parts.size() == 3)) {
     recipe.method = WeightMethod::kUniform;
-    if (!ParseBits(parts[1], 2, 8, &recipe.bits)) return Refuse("weights", text, "2 to 8 bits");
+    if (!ParseInt(parts[1], 2, 8, &recipe.bits)) return Refuse("weights", text, "2 to 8 bits");
     if (parts.size() == 3) {
       if (parts[2] != "channel" && parts[2] != "layer") return Refuse("weights", text, kWeightForms);
       recipe.scale = parts[2] == "channel" ? ScaleKind::kChannel : ScaleKind::kLayer;
@@ -49,10 +49,14 @@ absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text) {
     if (parts[1] != "binary" && parts[1] != "ternary") return Refuse("weights", text, kWeightForms);
     recipe.codebook = parts[1] == "binary" ? Codebook::kBinary : Codebook::kTernary;
     if (parts.size() == 3) {
-      if (parts[2] == "pixel")
-        recipe.scale = ScaleKind::kPixel;
-      else if (parts[2] == "row")
-        recipe.scale = ScaleKind::kRow;
+      const std::vector<std::string> halves = absl::StrSplit(parts[2], '/');
+      const bool has_alphas = halves[0] == "pixel" || halves[0] == "row";
+      if (halves.size() > 2 ||
+          (halves.size() == 2 && !(has_alphas && ParseInt(halves[1], 1, 127, &recipe.max_alpha)))) {
+        return Refuse("weights", text, "alphas of at most 1 to 127, a pixel or a row");
+      }
+      if (has_alphas)
+        recipe.scale = halves[0] == "pixel" ? ScaleKind::kPixel : ScaleKind::kRow;
       else if (parts[2] == "layer")
         recipe.scale = ScaleKind::kLayer;
       else
@@ -71,11 +75,11 @@ absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text) {
   if (halves.size() > 2 || (halves.size() == 2 && parts[0] == "dqa-paper")) {
     return Refuse("activations", text, kActivationForms);
   }
-  if (halves.size() == 2 && !ParseBits(halves[1], 2, 8, &recipe.code_bits)) {
+  if (halves.size() == 2 && !ParseInt(halves[1], 2, 8, &recipe.code_bits)) {
     return Refuse("activations", text, "codes of 2 to 8 bits");
   }
   if (parts[0] == "uniform") {
-    if (!ParseBits(halves[0], 2, recipe.code_bits, &recipe.bits)) {
+    if (!ParseInt(halves[0], 2, recipe.code_bits, &recipe.bits)) {
       return Refuse("activations", text, "2 to 8 bits, at most those of a code");
     }
     return recipe;
@@ -83,8 +87,8 @@ absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text) {
   if (parts[0] != "dqa" && parts[0] != "dqa-paper") return Refuse("activations", text, kActivationForms);
   recipe.method = parts[0] == "dqa" ? ActivationMethod::kDqa : ActivationMethod::kDqaPaper;
   const std::vector<std::string> widths = absl::StrSplit(halves[0], '+');
-  if (widths.size() > 2 || !ParseBits(widths[0], 2, 8, &recipe.bits) ||
-      (widths.size() == 2 && !ParseBits(widths[1], 0, 6, &recipe.extra_bits)) ||
+  if (widths.size() > 2 || !ParseInt(widths[0], 2, 8, &recipe.bits) ||
+      (widths.size() == 2 && !ParseInt(widths[1], 0, 6, &recipe.extra_bits)) ||
       recipe.bits + recipe.extra_bits > recipe.code_bits) {
     return Refuse("activations", text, "N from 2, N + M at most 8, and at most the bits of a code");
   }
@@ -175,6 +179,7 @@ std::string Describe(const Recipe& recipe) {
       break;
     case WeightMethod::kSyq:
       text = absl::StrCat("weights syq:", Name(recipe.weights.codebook), ":", Name(recipe.weights.scale));
+      if (recipe.weights.max_alpha != 127) absl::StrAppend(&text, "/", recipe.weights.max_alpha);
       break;
   }
   if (recipe.budget) {

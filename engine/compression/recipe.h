@@ -2,7 +2,8 @@
 //
 //   weights      adaptive                                  a width a layer, by the adaptive method (arXiv 1712.01048)
 //                uniform:BITS[:channel|layer]              2…8 bits everywhere
-//                syq:binary|ternary[:pixel|row|layer]      SYQ codes (arXiv 1807.00301); first and last layer 8 bits
+//                syq:binary|ternary[:pixel|row|layer]      SYQ codes (arXiv 1807.00301); first and last layer 8 bits;
+//                                                          pixel/N, row/N: whole alphas to N, not 127
 //   activations  uniform:BITS                              2…8 bits
 //                dqa:N[+M]                                 important channels get M more bits (arXiv 2412.09687)
 //                dqa-paper:N[+M]                           the paper's literal signed grid, a step per channel
@@ -29,6 +30,7 @@ struct WeightRecipe {
   int bits = 4;                            // kUniform
   Codebook codebook = Codebook::kTernary;  // kSyq
   ScaleKind scale = ScaleKind::kChannel;
+  int max_alpha = 127;  // kSyq, kRow and kPixel; up to 14 all 3 x 3 convolutions may be exact Winograd ones
 };
 
 enum class ActivationMethod : uint8_t { kUniform, kDqa, kDqaPaper };

@@ -7,8 +7,6 @@
 namespace bitstage {
 namespace {
 
-constexpr int kMaxAlpha = 127;
-
 ScaleKind KindFor(const Shape& shape, ScaleKind kind) {
   const bool has_kernel = shape.rank() == 4;
   return !has_kernel && (kind == ScaleKind::kRow || kind == ScaleKind::kPixel) ? ScaleKind::kLayer : kind;
@@ -24,18 +22,18 @@ struct IntegerAlphas {
 // For a given scale the best integers are the nearest ones; for given integers the best scale is the least-squares one,
 // Σ n α a / Σ n a². Every integer that the largest alpha may become in the upper half of the range is tried as the
 // start.
-IntegerAlphas ToIntegers(std::span<const double> alphas, std::span<const double> weight) {
+IntegerAlphas ToIntegers(std::span<const double> alphas, std::span<const double> weight, int max_alpha) {
   const double largest = *std::max_element(alphas.begin(), alphas.end());
   if (largest <= 0) return {std::numeric_limits<float>::min(), std::vector<uint8_t>(alphas.size(), 1)};
   IntegerAlphas best;
   double least = std::numeric_limits<double>::infinity();
-  for (int top = kMaxAlpha / 2 + 1; top <= kMaxAlpha; ++top) {
+  for (int top = max_alpha / 2 + 1; top <= max_alpha; ++top) {
     IntegerAlphas candidate;
     const double start = largest / top;
     double product = 0;
     double square = 0;
     for (size_t i = 0; i < alphas.size(); ++i) {
-      const double a = std::clamp(std::nearbyint(alphas[i] / start), 1.0, static_cast<double>(kMaxAlpha));
+      const double a = std::clamp(std::nearbyint(alphas[i] / start), 1.0, static_cast<double>(max_alpha));
       candidate.alpha.push_back(static_cast<uint8_t>(a));
       product += weight[i] * alphas[i] * a;
       square += weight[i] * a * a;
@@ -132,7 +130,7 @@ SyqGradients SyqBackward(const Shape& shape, ScaleKind kind, std::span<const flo
 }
 
 WeightCodes SyqWeights(const Shape& shape, Codebook codebook, ScaleKind kind, std::vector<int8_t> codes,
-                       std::span<const double> alphas) {
+                       std::span<const double> alphas, int max_alpha) {
   WeightCodes result;
   result.shape = shape;
   result.codebook = codebook;
@@ -148,7 +146,7 @@ WeightCodes SyqWeights(const Shape& shape, Codebook codebook, ScaleKind kind, st
     if (result.codes[i] == 0) continue;
     counts[static_cast<size_t>(SyqSubgroupOf(shape, result.kind, static_cast<int64_t>(i)))] += 1;
   }
-  IntegerAlphas integers = ToIntegers(alphas, counts);
+  IntegerAlphas integers = ToIntegers(alphas, counts, max_alpha);
   result.scale = {PositiveScale(integers.scale)};
   result.alpha = std::move(integers.alpha);
   return result;

@@ -40,10 +40,12 @@ struct SyqGradients {
 SyqGradients SyqBackward(const Shape& shape, ScaleKind kind, std::span<const float> weights, double eta,
                          std::span<const double> alphas, std::span<const float> g);
 
+inline constexpr int kMaxAlpha = 127;
+
 // Codes and real alphas as WeightCodes: kLayer and kChannel keep their alphas as scales; kRow and kPixel get integers
-// 1…127 times one scale, which is chosen to minimise Σ n_i (α_i − scale · a_i)², n_i the codes of subgroup i that are
-// not 0. Kinds that a rank-2 shape lacks become kLayer.
+// 1…max_alpha (at most kMaxAlpha) times one scale, which is chosen to minimise Σ n_i (α_i − scale · a_i)², n_i the
+// codes of subgroup i that are not 0. Kinds that a rank-2 shape lacks become kLayer.
 WeightCodes SyqWeights(const Shape& shape, Codebook codebook, ScaleKind kind, std::vector<int8_t> codes,
-                       std::span<const double> alphas);
+                       std::span<const double> alphas, int max_alpha = kMaxAlpha);
 
 }  // namespace bitstage

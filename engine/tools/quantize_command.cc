@@ -173,7 +173,8 @@ Command QuantizeCommand() {
       .summary = "Turn a float network into a low-bit model.",
       .details =
           "--weights      adaptive (a width a layer; the default), uniform:BITS[:channel|layer],\n"
-          "               syq:binary|ternary[:pixel|row|layer]\n"
+          "               syq:binary|ternary[:pixel|row|layer] (pixel/14, row/14: alphas to 14, the fastest 3 x 3 "
+          "convolutions)\n"
           "--activations  uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M]; CODE: the bits of a code, shifts "
           "included\n"
           "               (8; 6 for the fastest 3 x 3 convolutions)\n"

@@ -20,11 +20,15 @@ TEST(ParseWeights, TakesEveryDocumentedForm) {
   EXPECT_EQ(binary->codebook, Codebook::kBinary);
   EXPECT_EQ(binary->scale, ScaleKind::kPixel);
   EXPECT_EQ(ParseWeights("syq:ternary:row")->scale, ScaleKind::kRow);
+  EXPECT_EQ(ParseWeights("syq:ternary:row")->max_alpha, 127);
+  EXPECT_EQ(ParseWeights("syq:ternary:row/14")->scale, ScaleKind::kRow);
+  EXPECT_EQ(ParseWeights("syq:ternary:pixel/14")->max_alpha, 14);
 }
 
 TEST(ParseWeights, RefusesTheRestAndSaysWhatIsTaken) {
   for (const char* text : {"", "uniform", "uniform:1", "uniform:9", "uniform:4:pixel", "syq", "syq:quaternary",
-                           "syq:ternary:channel", "adaptive:4", "uniform:4:channel:x"}) {
+                           "syq:ternary:channel", "syq:ternary:layer/14", "syq:ternary:pixel/128", "syq:ternary:row/0",
+                           "syq:ternary:row/1/2", "adaptive:4", "uniform:4:channel:x"}) {
     const auto weights = ParseWeights(text);
     EXPECT_EQ(weights.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(weights.status().message()), HasSubstr("expected")) << text;

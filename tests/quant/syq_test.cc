@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -207,6 +208,21 @@ TEST(Syq, FullyConnectedWeightsHaveTheirLayersScaleInPlaceOfPixels) {
                  SyqMeanAlphas(shape, ScaleKind::kPixel, weights));
   EXPECT_EQ(codes.kind, ScaleKind::kLayer);
   EXPECT_TRUE(Validate(codes).ok()) << Validate(codes);
+}
+
+TEST(Syq, WholeAlphasStayWithinTheLimitAndKeepTheirRatios) {
+  const Shape shape = {4, 8, 3, 3};
+  const std::vector<float> weights = Gaussian(4 * 8 * 9, 6);
+  const std::vector<int8_t> signs = SyqCodes(weights, 0, Codebook::kBinary);
+  const std::vector<double> alphas = {0.9, 0.45, 0.3};
+  for (const int limit : {1, 2, 6, 14}) {
+    const WeightCodes codes = SyqWeights(shape, Codebook::kBinary, ScaleKind::kRow, signs, alphas, limit);
+    EXPECT_LE(*std::max_element(codes.alpha.begin(), codes.alpha.end()), limit);
+    EXPECT_TRUE(Validate(codes).ok()) << Validate(codes);
+    for (size_t row = 0; row < alphas.size() && limit >= 6; ++row) {
+      EXPECT_NEAR(codes.scale[0] * codes.alpha[row], alphas[row], 1e-6) << limit;
+    }
+  }
 }
 
 TEST(Syq, WeightsOfZeroAreValidInEveryForm) {
