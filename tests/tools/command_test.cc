@@ -1,4 +1,5 @@
 #include "engine/tools/command.h"
+#include "tests/tools/call.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,13 +22,7 @@ absl::Status Greet(const Arguments& arguments, Console& console) {
   return absl::OkStatus();
 }
 
-struct Result {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
-Result Call(const std::vector<std::string>& words) {
+CallResult Call(const std::vector<std::string>& words) {
   const std::vector<Command> commands = {{.name = "greet",
                                           .synopsis = "NAME [--loud]",
                                           .summary = "Say hello.",
@@ -35,22 +30,18 @@ Result Call(const std::vector<std::string>& words) {
                                           .min_positional = 1,
                                           .max_positional = 1,
                                           .run = Greet}};
-  std::ostringstream out;
-  std::ostringstream err;
-  Console console{.out = out, .err = err};
-  const int exit_code = RunProgram(commands, words, console);
-  return {exit_code, out.str(), err.str()};
+  return Call(commands, words);
 }
 
 TEST(CommandTest, RunsTheVerbWithItsArguments) {
-  const Result result = Call({"greet", "Ada", "--loud"});
+  const CallResult result = Call({"greet", "Ada", "--loud"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.out, "hello Ada!\n");
   EXPECT_THAT(result.err, IsEmpty());
 }
 
 TEST(CommandTest, FailsWithOneAndTheVerbsMessage) {
-  const Result result = Call({"greet", "nobody"});
+  const CallResult result = Call({"greet", "nobody"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_EQ(result.err, "bitstage-model greet: nobody is here\n");
 }
@@ -58,7 +49,7 @@ TEST(CommandTest, FailsWithOneAndTheVerbsMessage) {
 TEST(CommandTest, EndsWithTwoAndTheUsageOnBadArguments) {
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"greet"}, {"greet", "a", "b"}, {"greet", "a", "--quiet"}, {"greet", "?"}}) {
-    const Result result = Call(words);
+    const CallResult result = Call(words);
     EXPECT_EQ(result.exit_code, 2);
     EXPECT_THAT(result.err,
                 AllOf(StartsWith("bitstage-model greet: "), HasSubstr("usage: bitstage-model greet NAME [--loud]")));
@@ -68,14 +59,14 @@ TEST(CommandTest, EndsWithTwoAndTheUsageOnBadArguments) {
 
 TEST(CommandTest, EndsWithTwoAndTheVerbsOnAnUnknownVerbOrNone) {
   EXPECT_EQ(Call({}).exit_code, 2);
-  const Result result = Call({"sing"});
+  const CallResult result = Call({"sing"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.err, AllOf(HasSubstr("unknown verb 'sing'"), HasSubstr("greet      Say hello.")));
 }
 
 TEST(CommandTest, HelpsOnStandardOutputWithExitCodeZero) {
   EXPECT_THAT(Call({"--help"}).out, HasSubstr("greet      Say hello."));
-  const Result result = Call({"greet", "--help"});
+  const CallResult result = Call({"greet", "--help"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_THAT(result.out,
               AllOf(HasSubstr("usage: bitstage-model greet NAME [--loud]"), HasSubstr("      --loud  with emphasis")));

@@ -13,6 +13,7 @@
 #include "engine/tools/model_summary.h"
 #include "tests/format/model_samples.h"
 #include "tests/support/shared_data.h"
+#include "tests/tools/call.h"
 
 namespace bitstage {
 namespace {
@@ -20,19 +21,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-struct Result {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
-Result Call(const std::vector<std::string>& words) {
-  std::ostringstream out;
-  std::ostringstream err;
-  Console console{.out = out, .err = err};
+CallResult Call(const std::vector<std::string>& words) {
   const std::vector<Command> commands = {ImportCommand(), InspectCommand()};
-  const int exit_code = RunProgram(commands, words, console);
-  return {exit_code, out.str(), err.str()};
+  return Call(commands, words);
 }
 
 nlohmann::json LastLine(const std::string& text) {
@@ -88,7 +79,7 @@ TEST_F(InspectTest, PrintsOneJsonObjectWithTheLayers) {
   const std::string path = Path("m.bitstage");
   const Model model = ModelWithEverything(3);
   ASSERT_TRUE(WriteModelFile(model, path).ok());
-  const Result result = Call({"inspect", path, "--json"});
+  const CallResult result = Call({"inspect", path, "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const nlohmann::json json = LastLine(result.out);
   EXPECT_EQ(json["file_bytes"], std::filesystem::file_size(path));
@@ -111,7 +102,7 @@ TEST_F(InspectTest, PrintsOneJsonObjectWithTheLayers) {
 TEST_F(InspectTest, PrintsATableWhoseBytesAddUpToTheFile) {
   const std::string path = Path("m.bitstage");
   ASSERT_TRUE(WriteModelFile(ModelWithEverything(3), path).ok());
-  const Result result = Call({"inspect", path});
+  const CallResult result = Call({"inspect", path});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   for (const char* words :
        {"Conv 3x3 g2", "ternary", "pixel", "preprocessing   BGR 8x8, center_crop of shorter side 10",
@@ -126,7 +117,7 @@ TEST_F(InspectTest, SaysWhatIsWrongWithAFile) {
   EXPECT_THAT(Call({"inspect", Path("none")}).err, HasSubstr(Path("none") + ": cannot open"));
   EXPECT_THAT(Call({"inspect", folder_.string()}).err, HasSubstr("is a folder"));
   const std::string model = FileOf(TinyModel());
-  const Result cut = Call({"inspect", Write("cut", model.substr(0, model.size() - 64))});
+  const CallResult cut = Call({"inspect", Write("cut", model.substr(0, model.size() - 64))});
   EXPECT_EQ(cut.exit_code, 1);
   EXPECT_THAT(cut.err, HasSubstr("header: file_size says"));
   EXPECT_EQ(Call({"inspect", Write("text", "hello, world\n")}).exit_code, 1);
@@ -149,7 +140,7 @@ TEST_F(InspectTest, TakesClassNamesThatFitTheOutputs) {
 TEST_F(InspectTest, ImportsANetworkThatInspectsAsItsSource) {
   const std::string onnx = BITSTAGE_SHARED_OR_SKIP("data/models/cifar10_resnet20/model.onnx");
   const std::string path = Path("net.bitstage");
-  const Result imported = Call({"import", onnx, "-o", path, "--name", "resnet20"});
+  const CallResult imported = Call({"import", onnx, "-o", path, "--name", "resnet20"});
   ASSERT_EQ(imported.exit_code, 0) << imported.err;
   nlohmann::json from_onnx = LastLine(Call({"inspect", onnx, "--json"}).out);
   nlohmann::json from_file = LastLine(Call({"inspect", path, "--json"}).out);

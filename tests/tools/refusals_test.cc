@@ -10,6 +10,7 @@
 #include "engine/format/model_file.h"
 #include "engine/tools/command.h"
 #include "tests/format/model_samples.h"
+#include "tests/tools/call.h"
 
 namespace bitstage {
 namespace {
@@ -44,12 +45,9 @@ class ImageRefusalsTest : public ::testing::Test {
     for (int i = 0; i < images; ++i) file << std::string(1 + kCifarPixels, static_cast<char>(i % 10));
   }
   void ExpectRefused(const std::vector<std::string>& words, const std::string& what) const {
-    std::ostringstream out;
-    std::ostringstream err;
-    Console console{.out = out, .err = err};
-    const std::vector<Command> commands = {QuantizeCommand()};
-    EXPECT_EQ(RunProgram(commands, words, console), 1);
-    EXPECT_THAT(err.str(), HasSubstr(what));
+    const CallResult result = Call({QuantizeCommand()}, words);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.err, HasSubstr(what));
     std::ifstream old(Path("old.bitstage"), std::ios::binary);
     EXPECT_EQ(std::string(std::istreambuf_iterator<char>(old), {}), "old");
   }

@@ -10,6 +10,7 @@
 #include "engine/tools/command.h"
 #include "tests/format/model_samples.h"
 #include "tests/support/shared_data.h"
+#include "tests/tools/call.h"
 
 namespace bitstage {
 namespace {
@@ -17,19 +18,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Result {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
-Result Call(const std::vector<std::string>& words) {
-  std::ostringstream out;
-  std::ostringstream err;
-  Console console{.out = out, .err = err};
+CallResult Call(const std::vector<std::string>& words) {
   const std::vector<Command> commands = {QuantizeCommand(), ReportCommand()};
-  const int exit_code = RunProgram(commands, words, console);
-  return {exit_code, out.str(), err.str()};
+  return Call(commands, words);
 }
 
 // A ternary convolution of an 8-bit grey image of 2 x 2 pixels.
@@ -63,7 +54,7 @@ class ReportCommandTest : public ::testing::Test {
 
 TEST_F(ReportCommandTest, WithoutImagesItShowsWhatTheFileTells) {
   const std::string model = Write("all <b>&'.bitstage", SmallModel());
-  const Result result = Call({"report", model, model, "-o", Path("page.html"), "--title", "<i>"});
+  const CallResult result = Call({"report", model, model, "-o", Path("page.html"), "--title", "<i>"});
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("page.html: 2 models"));
   const std::string page = Read("page.html");
@@ -78,7 +69,7 @@ TEST_F(ReportCommandTest, RefusesBeforeItMeasuresAndLeavesTheOldPage) {
   const std::string model = Write("m.bitstage", SmallModel());
   std::ofstream(Path("page.html")) << "old";
   const auto refused = [&](const std::vector<std::string>& words, int exit_code, const std::string& what) {
-    const Result result = Call(words);
+    const CallResult result = Call(words);
     EXPECT_EQ(result.exit_code, exit_code);
     EXPECT_THAT(result.err, HasSubstr(what));
   };
@@ -93,7 +84,7 @@ TEST_F(ReportCommandTest, RefusesBeforeItMeasuresAndLeavesTheOldPage) {
 
 TEST_F(ReportCommandTest, SaysThatAFloatNetworkIsNoLowBitModel) {
   const std::string network = BITSTAGE_SHARED_OR_SKIP("data/models/cifar10_resnet8/model.onnx");
-  const Result result = Call({"report", network, "-o", Path("page.html")});
+  const CallResult result = Call({"report", network, "-o", Path("page.html")});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("is a float model, and a report is about low-bit ones: name it with --float"));
 }
@@ -106,7 +97,7 @@ TEST_F(ReportCommandTest, RefusesModelsOfOtherClassesOnOnePage) {
                   Path("m.bitstage")})
                 .exit_code,
             0);
-  const Result result =
+  const CallResult result =
       Call({"report", Path("m.bitstage"), "-o", Path("page.html"), "--data", images, "--limit", "4", "--float", other});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("tells 10 classes apart, the others 1000"));
