@@ -4,55 +4,9 @@
 #include <random>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "tests/graph/graph_builder.h"
 
 namespace bitstage {
-
-ValueId GraphBuilder::Input(Shape shape) {
-  Value value;
-  value.name = absl::StrCat("input", graph_.inputs.size());
-  value.shape = std::move(shape);
-  const ValueId id = graph_.AddValue(std::move(value));
-  graph_.inputs.push_back(id);
-  return id;
-}
-
-ConstantId GraphBuilder::Floats(Shape shape, std::vector<float> values) {
-  Constant constant;
-  constant.name = absl::StrCat("constant", graph_.constants.size());
-  constant.values = Tensor::Of<float>(std::move(shape), values);
-  return graph_.AddConstant(std::move(constant));
-}
-
-ConstantId GraphBuilder::Codes(WeightCodes codes) {
-  Constant constant;
-  constant.name = absl::StrCat("constant", graph_.constants.size());
-  constant.codes = std::move(codes);
-  return graph_.AddConstant(std::move(constant));
-}
-
-ValueId GraphBuilder::Apply(Op op, std::vector<ValueId> inputs) {
-  Node node;
-  node.name = absl::StrCat("node", graph_.nodes.size());
-  node.op = std::move(op);
-  node.inputs = std::move(inputs);
-  Value value;
-  value.name = absl::StrCat("value", graph_.values.size());
-  value.shape = InferShape(graph_, node).value();
-  const auto* unary = std::get_if<Unary>(&node.op);
-  const bool moves =
-      std::holds_alternative<Reshape>(node.op) || (unary != nullptr && unary->kind == UnaryKind::kIdentity);
-  if (moves) value.type = graph_.value(node.inputs[0]).type;
-  if (std::holds_alternative<ArgMax>(node.op)) value.type = DataType::kInt64;
-  node.output = graph_.AddValue(std::move(value));
-  graph_.nodes.push_back(std::move(node));
-  return graph_.nodes.back().output;
-}
-
-Graph GraphBuilder::Finish(std::vector<ValueId> outputs) {
-  graph_.outputs = std::move(outputs);
-  return std::move(graph_);
-}
 
 WeightCodes RandomCodes(Shape shape, Codebook codebook, int bits, ScaleKind kind, uint32_t seed) {
   std::mt19937 random(seed);
@@ -79,7 +33,7 @@ WeightCodes RandomCodes(Shape shape, Codebook codebook, int bits, ScaleKind kind
 Model TinyModel() {
   GraphBuilder build;
   const ValueId x = build.Input({1, 2, 2});
-  build.SetGrid(x, {.zero_point = 0, .step = {0.5f}});
+  build.graph().value(x).grid = {.zero_point = 0, .step = {0.5f}};
   WeightCodes codes;
   codes.shape = {2, 1, 2, 2};
   codes.codebook = Codebook::kTernary;
@@ -90,11 +44,17 @@ Model TinyModel() {
   Conv conv;
   conv.window.kernel = {2, 2};
   conv.weights = build.Codes(std::move(codes));
-  conv.bias = build.Floats({2}, {1.0f, -2.0f});
-  const ValueId y = build.Apply(conv, {x});
+  conv.bias = build.Constant({2}, {1.0f, -2.0f});
+  const ValueId y = build.Add(conv, {x});
   Model model;
   model.name = "tiny";
   model.graph = build.Finish({y});
+  // The names in the file whose bytes never change.
+  model.graph.values[0].name = "input0";
+  model.graph.values[1].name = "value1";
+  model.graph.constants[0].name = "constant0";
+  model.graph.constants[1].name = "constant1";
+  model.graph.nodes[0].name = "node0";
   return model;
 }
 
@@ -115,14 +75,15 @@ ValueId AddConvolutions(GraphBuilder& build, ValueId x, std::mt19937& random) {
     conv.window = {.kernel = {3, 3}, .pad_before = {1, 1}, .pad_after = {1, 1}};
     conv.groups = random() % 2 == 0 ? 1 : 2;
     conv.weights = build.Codes(RandomCodes({4, 4 / conv.groups, 3, 3}, codebook, bits, kind, random()));
-    if (random() % 2 == 0) conv.bias = build.Floats({4}, RandomFloats(4, random));
+    if (random() % 2 == 0) conv.bias = build.Constant({4}, RandomFloats(4, random));
     if (random() % 2 == 0) conv.clamp = Clamp{0, random() % 2 == 0 ? 6.0f : kInf};
     std::vector<ValueId> inputs = {x};
     if (random() % 2 == 0) inputs.push_back(x);
-    x = build.Apply(conv, inputs);
+    x = build.Add(conv, inputs);
     const auto n = static_cast<uint8_t>(1 + random() % 4);
     const auto m = static_cast<uint8_t>(random() % 5);
-    build.SetGrid(x, {.zero_point = static_cast<int>(random() % 256), .step = {0.125f}, .bits = {n}, .shift = {m}});
+    build.graph().value(x).grid = {
+        .zero_point = static_cast<int>(random() % 256), .step = {0.125f}, .bits = {n}, .shift = {m}};
   };
   for (const ScaleKind kind : {ScaleKind::kLayer, ScaleKind::kChannel, ScaleKind::kRow, ScaleKind::kPixel}) {
     add(Codebook::kBinary, 1, kind);
@@ -136,32 +97,32 @@ ValueId AddOtherOps(GraphBuilder& build, ValueId x, std::mt19937& random) {
   ConvTranspose transposed;
   transposed.window = {.kernel = {2, 2}, .stride = {2, 2}};
   transposed.output_padding = {1, 0};
-  transposed.weights = build.Floats({4, 4, 2, 2}, RandomFloats(64, random));
-  x = build.Apply(transposed, {x});
-  build.SetGrid(x, {.zero_point = 3,
-                    .step = RandomCodes({4, 1}, Codebook::kUniform, 8, ScaleKind::kChannel, 1).scale,
-                    .bits = {1, 2, 3, 4},
-                    .shift = {4, 3, 0, 1}});
-  x = build.Apply(ChannelAffine{build.Floats({4}, RandomFloats(4, random)), build.Floats({4}, RandomFloats(4, random))},
-                  {x});
+  transposed.weights = build.Constant({4, 4, 2, 2}, RandomFloats(64, random));
+  x = build.Add(transposed, {x});
+  build.graph().value(x).grid = {.zero_point = 3,
+                                 .step = RandomCodes({4, 1}, Codebook::kUniform, 8, ScaleKind::kChannel, 1).scale,
+                                 .bits = {1, 2, 3, 4},
+                                 .shift = {4, 3, 0, 1}};
+  x = build.Add(
+      ChannelAffine{build.Constant({4}, RandomFloats(4, random)), build.Constant({4}, RandomFloats(4, random))}, {x});
   for (const UnaryKind kind : {UnaryKind::kIdentity, UnaryKind::kClamp, UnaryKind::kLeakyRelu, UnaryKind::kSigmoid,
                                UnaryKind::kHardSigmoid, UnaryKind::kHardSwish, UnaryKind::kTanh}) {
-    x = build.Apply(Unary{kind, -0.5f, 0.75f}, {x});
+    x = build.Add(Unary{kind, -0.5f, 0.75f}, {x});
   }
   for (const BinaryKind kind : {BinaryKind::kAdd, BinaryKind::kSub, BinaryKind::kMul}) {
-    x = build.Apply(Binary{kind, Clamp{-kInf, 3}}, {x, x});
-    x = build.Apply(BinaryConstant{kind, build.Floats({4, 1, 1}, RandomFloats(4, random)), true}, {x});
+    x = build.Add(Binary{kind, Clamp{-kInf, 3}}, {x, x});
+    x = build.Add(BinaryConstant{kind, build.Constant({4, 1, 1}, RandomFloats(4, random)), true}, {x});
   }
-  x = build.Apply(Concat{1}, {x, x});
-  x = build.Apply(Pool{PoolKind::kMax, {.kernel = {3, 2}, .stride = {2, 2}, .ceil_mode = true}, false}, {x});
-  x = build.Apply(Pool{PoolKind::kAverage, {.kernel = {2, 2}, .pad_before = {1, 0}}, true}, {x});
-  x = build.Apply(Pad{{0, 1, 2}, {3, 0, 1}, -1.5f}, {x});
-  const Shape padded = build.ShapeOf(x);
-  x = build.Apply(Slice{{1, 0, 1}, {1, 2, 1}, {4, (padded[1] + 1) / 2, padded[2] - 1}}, {x});
-  x = build.Apply(
-      Resize{ResizeMode::kLinear, ResizeCoordinates::kAlignCorners, ResizeRounding::kCeil, 6, 5, 1.5f, 2.5f}, {x});
-  x = build.Apply(FakeQuantize{{0.5f}, -3, -128, 127}, {x});
-  x = build.Apply(Transpose{{2, 0, 1}}, {x});
+  x = build.Add(Concat{1}, {x, x});
+  x = build.Add(Pool{PoolKind::kMax, {.kernel = {3, 2}, .stride = {2, 2}, .ceil_mode = true}, false}, {x});
+  x = build.Add(Pool{PoolKind::kAverage, {.kernel = {2, 2}, .pad_before = {1, 0}}, true}, {x});
+  x = build.Add(Pad{{0, 1, 2}, {3, 0, 1}, -1.5f}, {x});
+  const Shape padded = build.graph().value(x).shape;
+  x = build.Add(Slice{{1, 0, 1}, {1, 2, 1}, {4, (padded[1] + 1) / 2, padded[2] - 1}}, {x});
+  x = build.Add(Resize{ResizeMode::kLinear, ResizeCoordinates::kAlignCorners, ResizeRounding::kCeil, 6, 5, 1.5f, 2.5f},
+                {x});
+  x = build.Add(FakeQuantize{{0.5f}, -3, -128, 127}, {x});
+  x = build.Add(Transpose{{2, 0, 1}}, {x});
   return x;
 }
 
@@ -171,18 +132,18 @@ Model ModelWithEverything(uint32_t seed) {
   std::mt19937 random(seed);
   GraphBuilder build;
   const ValueId input = build.Input({3, 8, 8});
-  build.SetGrid(input, {.zero_point = 128, .step = {1.0f / 64}});
+  build.graph().value(input).grid = {.zero_point = 128, .step = {1.0f / 64}};
   const ValueId other = build.Input({1, 8, 8});
-  ValueId x = AddConvolutions(build, build.Apply(Concat{0}, {input, other}), random);
+  ValueId x = AddConvolutions(build, build.Add(Concat{0}, {input, other}), random);
   x = AddOtherOps(build, x, random);
-  const ValueId pooled = build.Apply(GlobalAveragePool{false}, {x});
+  const ValueId pooled = build.Add(GlobalAveragePool{false}, {x});
   FullyConnected fc;
-  fc.weights =
-      build.Codes(RandomCodes({10, build.ShapeOf(pooled)[0]}, Codebook::kUniform, 5, ScaleKind::kChannel, seed));
-  fc.bias = build.Floats({10}, RandomFloats(10, random));
-  const ValueId logits = build.Apply(fc, {pooled});
-  const ValueId probabilities = build.Apply(Softmax{0}, {build.Apply(Reshape{{10}}, {logits})});
-  const ValueId winner = build.Apply(ArgMax{0, false, true}, {probabilities});
+  fc.weights = build.Codes(
+      RandomCodes({10, build.graph().value(pooled).shape[0]}, Codebook::kUniform, 5, ScaleKind::kChannel, seed));
+  fc.bias = build.Constant({10}, RandomFloats(10, random));
+  const ValueId logits = build.Add(fc, {pooled});
+  const ValueId probabilities = build.Add(Softmax{0}, {build.Add(Reshape{{10}}, {logits})});
+  const ValueId winner = build.Add(ArgMax{0, false, true}, {probabilities});
 
   Model model;
   model.name = "with everything";
@@ -212,11 +173,11 @@ Model ModelWithEverything(uint32_t seed) {
   plain.group_of_channel = {1, 0, 1};
   CodeTables contexts = plain;
   contexts.of_context.assign(2 * 64, 1);
-  model.boundary_tables["input0"] = {.plain = plain,
-                                     .contexts = contexts,
-                                     .preferred = FrameCoding::kContexts,
-                                     .plain_bits = 3.5f,
-                                     .contexts_bits = 2.5f};
+  model.boundary_tables["v0"] = {.plain = plain,
+                                 .contexts = contexts,
+                                 .preferred = FrameCoding::kContexts,
+                                 .plain_bits = 3.5f,
+                                 .contexts_bits = 2.5f};
   return model;
 }
 

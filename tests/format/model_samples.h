@@ -12,21 +12,6 @@
 
 namespace bitstage {
 
-// Builds graphs node by node; shapes are inferred.
-class GraphBuilder {
- public:
-  ValueId Input(Shape shape);
-  ConstantId Floats(Shape shape, std::vector<float> values);
-  ConstantId Codes(WeightCodes codes);
-  ValueId Apply(Op op, std::vector<ValueId> inputs);
-  [[nodiscard]] const Shape& ShapeOf(ValueId id) const { return graph_.value(id).shape; }
-  void SetGrid(ValueId id, Grid grid) { graph_.value(id).grid = std::move(grid); }
-  Graph Finish(std::vector<ValueId> outputs);
-
- private:
-  Graph graph_;
-};
-
 // Random codes of a codebook, with scales and alphas as the kind has them.
 WeightCodes RandomCodes(Shape shape, Codebook codebook, int bits, ScaleKind kind, uint32_t seed);
 

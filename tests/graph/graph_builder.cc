@@ -16,7 +16,12 @@ ValueId GraphBuilder::Add(Op op, std::vector<ValueId> inputs) {
   Node node{absl::StrCat("n", graph_.nodes.size()), std::move(op), std::move(inputs), -1};
   const absl::StatusOr<Shape> shape = InferShape(graph_, node);
   EXPECT_TRUE(shape.ok()) << shape.status();
-  const DataType type = std::holds_alternative<ArgMax>(node.op) ? DataType::kInt64 : DataType::kFloat32;
+  const auto* unary = std::get_if<Unary>(&node.op);
+  const bool moves =
+      std::holds_alternative<Reshape>(node.op) || (unary != nullptr && unary->kind == UnaryKind::kIdentity);
+  const DataType type = std::holds_alternative<ArgMax>(node.op) ? DataType::kInt64
+                        : moves                                 ? graph_.value(node.inputs[0]).type
+                                                                : DataType::kFloat32;
   node.output = graph_.AddValue({absl::StrCat("v", graph_.values.size()), shape.ok() ? *shape : Shape{1}, type, {}});
   graph_.nodes.push_back(std::move(node));
   return graph_.nodes.back().output;

@@ -86,7 +86,7 @@ TEST_F(InspectTest, PrintsOneJsonObjectWithTheLayers) {
   EXPECT_EQ(json["bits_per_weight"], Summarize(model).bits_per_weight);
   ASSERT_EQ(json["layers"].size(), model.graph.nodes.size());
   const nlohmann::json& conv = json["layers"][1];
-  EXPECT_EQ(conv["name"], "node1");
+  EXPECT_EQ(conv["name"], "n1");
   EXPECT_EQ(conv["bits"], 1);
   EXPECT_EQ(conv["codebook"], "binary");
   EXPECT_EQ(conv["scale"], "layer");

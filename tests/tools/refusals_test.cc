@@ -9,7 +9,7 @@
 
 #include "engine/format/model_file.h"
 #include "engine/tools/command.h"
-#include "tests/format/model_samples.h"
+#include "tests/graph/graph_builder.h"
 #include "tests/tools/call.h"
 
 namespace bitstage {
@@ -30,10 +30,10 @@ class ImageRefusalsTest : public ::testing::Test {
     const ValueId x = build.Input({1, 2, 2});
     Conv conv;
     conv.window.kernel = {2, 2};
-    conv.weights = build.Floats({2, 1, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+    conv.weights = build.Constant({2, 1, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
     Model model;
     model.name = "float";
-    model.graph = build.Finish({build.Apply(conv, {x})});
+    model.graph = build.Finish({build.Add(conv, {x})});
     model.preprocessing = Preprocessing{.color = ColorOrder::kGray, .width = 2, .height = 2};
     network_ = Path("network.bitstage");
     ASSERT_TRUE(WriteModelFile(model, network_).ok());

@@ -8,7 +8,7 @@
 
 #include "engine/format/model_file.h"
 #include "engine/tools/command.h"
-#include "tests/format/model_samples.h"
+#include "tests/graph/graph_builder.h"
 
 namespace bitstage {
 namespace {
@@ -38,7 +38,7 @@ Model NearestTenth() {
   const ValueId x = build.Input({3, 32, 32});
   Conv mix;
   mix.window.kernel = {1, 1};
-  mix.weights = build.Floats({3, 3, 1, 1}, {0.8f, 0.15f, 0.05f, 0.05f, 0.8f, 0.15f, 0.15f, 0.05f, 0.8f});
+  mix.weights = build.Constant({3, 3, 1, 1}, {0.8f, 0.15f, 0.05f, 0.05f, 0.8f, 0.15f, 0.15f, 0.05f, 0.8f});
   FullyConnected nearest;
   std::vector<float> slopes;
   std::vector<float> squares;
@@ -46,12 +46,12 @@ Model NearestTenth() {
     slopes.insert(slopes.end(), 3, 2.0f * static_cast<float>(k) / 75);
     squares.push_back(static_cast<float>(-k * k));
   }
-  nearest.weights = build.Floats({10, 3}, slopes);
-  nearest.bias = build.Floats({10}, squares);
+  nearest.weights = build.Constant({10, 3}, slopes);
+  nearest.bias = build.Constant({10}, squares);
   Model model;
   model.name = "nearest";
-  const ValueId pooled = build.Apply(GlobalAveragePool{.keep_dims = false}, {build.Apply(mix, {x})});
-  model.graph = build.Finish({build.Apply(nearest, {pooled})});
+  const ValueId pooled = build.Add(GlobalAveragePool{.keep_dims = false}, {build.Add(mix, {x})});
+  model.graph = build.Finish({build.Add(nearest, {pooled})});
   model.preprocessing = Preprocessing{.width = 32, .height = 32};
   return model;
 }
