@@ -19,9 +19,8 @@
 #include "engine/base/thread_pool.h"
 #include "engine/compression/calibration.h"
 #include "engine/compression/compress.h"
-#include "engine/data/metrics.h"
 #include "engine/graph/content_hash.h"
-#include "engine/runtime/executable.h"
+#include "engine/training/held_back.h"
 #include "engine/training/optimizer.h"
 #include "engine/training/student.h"
 
@@ -30,28 +29,14 @@ namespace {
 
 constexpr int64_t kInitialImages = 256;  // for grids and moments, or as many as fit in
 constexpr int64_t kInitialBytes = int64_t{600} << 20;
-constexpr int64_t kEvaluationBatch = 50;
 constexpr double kLossMemory = 0.01;  // share of the newest batch in the running mean
 constexpr double kExplosion = 50;     // times the running mean
 constexpr int64_t kSettled = 100;     // steps before the running mean counts for that
-constexpr double kLeastSameTop = 0.999;
-
-at::Tensor ToTorch(const Tensor& tensor) {
-  const Shape& shape = tensor.shape();
-  const at::Tensor view = at::from_blob(const_cast<std::byte*>(tensor.data()),
-                                        std::vector<int64_t>(shape.begin(), shape.end()), at::kFloat);
-  return shape.rank() == 4 ? view.contiguous(at::MemoryFormat::ChannelsLast).clone() : view.clone();
-}
 
 double CpuSeconds() {
   timespec now{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-std::span<const float> Row(const at::Tensor& logits, int64_t row) {
-  const auto classes = static_cast<size_t>(logits.size(1));
-  return {logits.data_ptr<float>() + row * logits.size(1), classes};
 }
 
 class Trainer {
@@ -70,7 +55,7 @@ class Trainer {
     at::set_num_threads(options_.threads);
     BITSTAGE_RETURN_IF_ERROR(Prepare());
     if (run_.benchmark_steps > 0) return Benchmark();
-    BITSTAGE_ASSIGN_OR_RETURN(result_.start, Evaluate());
+    BITSTAGE_ASSIGN_OR_RETURN(result_.start, held_back_.Evaluate(*student_));
     BITSTAGE_RETURN_IF_ERROR(Resume());
     const int64_t steps = options_.steps();
     while (step_ < steps && result_.stopped.empty()) {
@@ -107,17 +92,7 @@ class Trainer {
     const std::string trained =
         absl::StrCat(ContentHash(graph_), "\n", set_.Identity(), Fingerprint(options_), run_.start_from);
     identity_ = Sha256Hex(std::as_bytes(std::span(trained))).substr(0, 32);
-    return HeldBackTeacher();
-  }
-
-  absl::Status HeldBackTeacher() {
-    for (int64_t begin = 0; begin < set_.held_back(); begin += kEvaluationBatch) {
-      BITSTAGE_ASSIGN_OR_RETURN(TrainingBatch batch, set_.HeldBack(begin, kEvaluationBatch, &pool_));
-      const at::Tensor logits = TeacherLogits(graph_, constants_, ToTorch(batch.images)).contiguous();
-      for (int64_t row = 0; row < logits.size(0); ++row) teacher_top_.push_back(TopOutput(Row(logits, row)));
-      held_back_.push_back(std::move(batch));
-    }
-    return absl::OkStatus();
+    return held_back_.Prepare(model_, graph_, constants_, set_, &pool_);
   }
 
   absl::Status LoadStudent(const Checkpoint& checkpoint, const std::string& path) {
@@ -251,7 +226,7 @@ class Trainer {
   absl::Status Report() {
     TrainingProgress report{.step = step_, .steps = options_.steps(), .loss = loss_, .score = std::nullopt};
     if (result_.stopped.empty() && step_ % run_.evaluate_every == 0) {
-      BITSTAGE_ASSIGN_OR_RETURN(report.score, Evaluate());
+      BITSTAGE_ASSIGN_OR_RETURN(report.score, held_back_.Evaluate(*student_));
       if (report.score->agreement > best_) {
         best_ = report.score->agreement;
         best_step_ = step_;
@@ -265,76 +240,12 @@ class Trainer {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<std::shared_ptr<const Executable>> Compile(Graph graph) {
-    Model served = model_.Clone();
-    served.graph = std::move(graph);
-    BITSTAGE_RETURN_IF_ERROR(Validate(served.graph));
-    return Executable::Compile(std::make_shared<const Model>(std::move(served)), {});
-  }
-
-  // The held-back images through the integer engine.  visit(batch, logits of the batch, row of its first image)
-  template <typename Visit>
-  absl::Status ForHeldBack(const std::shared_ptr<const Executable>& executable, Visit visit) {
-    Session session(executable, kEvaluationBatch, &pool_);
-    size_t row = 0;
-    for (const TrainingBatch& batch : held_back_) {
-      const std::vector<TensorView> inputs = {batch.images.View()};
-      BITSTAGE_RETURN_IF_ERROR(session.Run(batch.images.shape()[0], inputs, Cancellation::None()));
-      const TensorView output = session.Output(0);
-      const at::Tensor features = at::from_blob(
-          const_cast<void*>(output.data), std::vector<int64_t>(output.shape.begin(), output.shape.end()), at::kFloat);
-      const at::Tensor logits = AsLogits(features).contiguous();
-      visit(batch, logits, row);
-      row += static_cast<size_t>(logits.size(0));
-    }
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<HeldBackScore> Evaluate() {
-    HeldBackScore score;
-    if (held_back_.empty()) return score;
-    BITSTAGE_ASSIGN_OR_RETURN(const auto executable, Compile(student_->Export()));
-    int64_t right = 0;
-    int64_t agreed = 0;
-    BITSTAGE_RETURN_IF_ERROR(
-        ForHeldBack(executable, [&](const TrainingBatch& batch, const at::Tensor& logits, size_t first) {
-          for (int64_t row = 0; row < logits.size(0); ++row) {
-            const int top = TopOutput(Row(logits, row));
-            agreed += top == teacher_top_[first + static_cast<size_t>(row)];
-            if (logits.size(0) == batch.images.shape()[0]) {
-              right += top == batch.labels[static_cast<size_t>(row)] + model_.class_offset;
-            }
-          }
-        }));
-    const auto count = static_cast<double>(teacher_top_.size());
-    score.agreement = static_cast<double>(agreed) / count;
-    if (set_.has_labels()) score.accuracy = static_cast<double>(right) / count;
-    return score;
-  }
-
-  // What was trained is what is served.
-  absl::Status CheckServed(const std::shared_ptr<const Executable>& executable) {
-    const torch::autograd::AutoGradMode no_gradients(false);
-    int64_t same = 0;
-    BITSTAGE_RETURN_IF_ERROR(ForHeldBack(executable, [&](const TrainingBatch& batch, const at::Tensor& logits, size_t) {
-      at::Tensor own = student_->Forward(ToTorch(batch.images), NormMode::kRunning).contiguous();
-      if (FeatureValue(graph_) != graph_.outputs[0]) own = at::softmax(own, 1);
-      for (int64_t row = 0; row < logits.size(0); ++row)
-        same += TopOutput(Row(own, row)) == TopOutput(Row(logits, row));
-      result_.max_logit_difference = std::max(result_.max_logit_difference, (own - logits).abs().max().item<double>());
-    }));
-    if (teacher_top_.empty()) return absl::OkStatus();
-    result_.same_top = static_cast<double>(same) / static_cast<double>(teacher_top_.size());
-    if (result_.same_top >= kLeastSameTop) return absl::OkStatus();
-    return absl::InternalError(absl::StrCat("the engine decides only ", 100 * result_.same_top,
-                                            " % of the held-back images as the trained network did"));
-  }
-
   absl::StatusOr<TrainingResult> Finish() {
     result_.graph = student_->Export();
-    BITSTAGE_ASSIGN_OR_RETURN(const auto executable, Compile(result_.graph.Clone()));
-    BITSTAGE_ASSIGN_OR_RETURN(result_.end, Evaluate());
-    BITSTAGE_RETURN_IF_ERROR(CheckServed(executable));
+    BITSTAGE_ASSIGN_OR_RETURN(result_.end, held_back_.Evaluate(*student_));
+    BITSTAGE_ASSIGN_OR_RETURN(const ServedCheck check, held_back_.CheckServed(*student_));
+    result_.same_top = check.same_top;
+    result_.max_logit_difference = check.max_logit_difference;
     result_.steps = step_;
     result_.loss = loss_;
     return std::move(result_);
@@ -364,8 +275,7 @@ class Trainer {
   std::vector<at::Tensor> constants_;
   std::unique_ptr<Student> student_;
   std::string identity_;
-  std::vector<TrainingBatch> held_back_;
-  std::vector<int> teacher_top_;
+  HeldBack held_back_;
   int64_t step_ = 0;
   double loss_ = 0;
   double best_ = 0;
