@@ -73,7 +73,8 @@ CpuFeatures DetectCpu() {
   const bool avx512_f_dq_bw_vl = bit(ebx, 16) && bit(ebx, 17) && bit(ebx, 30) && bit(ebx, 31);
   features.avx512_vnni = features.avx2_fma && avx512_f_dq_bw_vl && bit(ecx, 11) && (saved & kZmmState) == kZmmState;
   const bool bmi_cd = bit(ebx, 3) && bit(ebx, 8) && bit(ebx, 28);
-  features.avx512_vbmi = features.avx512_vnni && bmi_cd && bit(ecx, 1) && bit(ecx, 6);
+  const bool vbmi_vbmi2_gfni_vpopcntdq = bit(ecx, 1) && bit(ecx, 6) && bit(ecx, 8) && bit(ecx, 14);
+  features.avx512_vbmi = features.avx512_vnni && bmi_cd && vbmi_vbmi2_gfni_vpopcntdq;
   const bool amx_tile_int8 = bit(edx, 24) && bit(edx, 25);
   features.amx_int8 =
       features.avx512_vbmi && amx_tile_int8 && (saved & kTileState) == kTileState && HasTilesOf1024Bytes();

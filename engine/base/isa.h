@@ -18,8 +18,9 @@ absl::string_view Name(Isa isa);  // "reference", "avx2", "avx512_vnni", "amx"
 // of AMX tiles by this process, where the CPU has them; refused, the tier is absent.
 const std::vector<Isa>& SupportedIsas();
 
-// True if this CPU can permute, shift and compress bytes in 512-bit registers (AVX-512 VBMI, VBMI2, CD, BMI): some CPUs
-// of the AVX-512 tiers cannot, and code that needs it falls back to AVX2 there.
+// True if this CPU can permute, shift and compress bytes, transpose and count bits in 512-bit registers (AVX-512 VBMI,
+// VBMI2, VPOPCNTDQ, CD, GFNI, BMI; Intel since Ice Lake, AMD since Zen 4): some CPUs of the AVX-512 tiers cannot, and
+// code that needs it falls back to AVX2 there.
 bool HasAvx512Vbmi();
 
 // The best supported tier, or the one that the environment variable BITSTAGE_ISA names.
