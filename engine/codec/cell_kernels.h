@@ -50,9 +50,10 @@ struct CellTables {
   int contexts;
   // Of a lone table of single symbols (run_table.h); null where nobody filled them.
   const uint64_t* runs = nullptr;
-  // Of a lone table of single symbols of at most kMaxBitsOfTwo bits, uniform: [a | b << bits_of[0]] is the code of a
-  // with that of b behind it, its length in the upper byte. Null where nobody filled them.
-  const uint32_t* encode_two = nullptr;
+  // Of a lone table, uniform: what a look-up appends, its last bit the word's highest, its length in the lowest byte.
+  // Of single symbols of at most kMaxBitsOfTwo bits [a | b << bits_of[0]], the code of a with that of b behind it; else
+  // [cell]. Null where nobody filled them.
+  const uint64_t* encode_high = nullptr;
 };
 
 // Where an encoder stands. `at` is the first byte not yet final, `bits` its low `count` (0…7) bits.
@@ -75,7 +76,7 @@ struct RowBlock {
 
 struct CellKernels {
   const char* name;
-  bool wants_encode_two;  // encode_plain is faster with CellTables::encode_two
+  bool wants_encode_high;  // encode_plain is faster with CellTables::encode_high
 
   // OR of code & ~mask(channel), mask = ((1 << bits) − 1) << shift: 0 where all codes lie on the grid.
   uint8_t (*off_grid)(const CellTables& tables, const uint8_t* codes, int64_t pixels);

@@ -100,9 +100,12 @@ class Writer {
     header_.pairs = 2 * widest <= kWidestInlinePair && static_cast<int64_t>(codes_.size()) >= int64_t{512}
                                                                                                   << (2 * widest);
     CellTables tables = boundary_.InlineTables(header_.pairs);
-    uint32_t counts[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable] = {};
+    uint32_t counts[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable];
     codec::EncodeEntry encode[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable];
-    uint8_t all_lengths[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable] = {};
+    uint8_t all_lengths[FrameBoundary::kMaxForms * codec::kMaxCellsPerTable];
+    const size_t all_cells = static_cast<size_t>(tables.tables) << tables.stride_bits;
+    std::fill_n(counts, all_cells, 0u);
+    std::fill_n(all_lengths, all_cells, uint8_t{0});
     kernels_.count(tables, codes_.data(), pixels_, counts);
     const auto table_bytes = static_cast<size_t>(frame::InlineTableBytes(boundary_, header_.pairs));
     const std::span<std::byte> tables_room(payload() - table_bytes, table_bytes);
@@ -125,11 +128,11 @@ class Writer {
         tables.longest = std::max<int>(tables.longest, length);
       }
     }
-    uint32_t two[1 << (2 * codec::kMaxBitsOfTwo)];
-    if (kernels_.wants_encode_two && boundary_.forms() == 1 && !header_.pairs && widest <= codec::kMaxBitsOfTwo &&
-        static_cast<int64_t>(codes_.size()) >= int64_t{8} << (2 * widest)) {
-      codec::FillEncodeTwo(encode, widest, two);
-      tables.encode_two = two;
+    uint64_t high[codec::kMaxEncodeHighEntries];
+    if (kernels_.wants_encode_high && boundary_.forms() == 1 &&
+        codes_.size() >= 8 * codec::EncodeHighEntries(widest, header_.pairs)) {
+      codec::FillEncodeHigh(encode, widest, header_.pairs, high);
+      tables.encode_high = high;
     }
     tables.encode = encode;
     tables.lengths = all_lengths;

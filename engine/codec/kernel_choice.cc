@@ -16,7 +16,7 @@ namespace bitstage::codec {
 
 const CellKernels& PortableKernels() {
   static constexpr CellKernels kKernels = {.name = "portable",
-                                           .wants_encode_two = true,
+                                           .wants_encode_high = true,
                                            .off_grid = portable::OffGrid,
                                            .count = portable::Count,
                                            .encode_plain = portable::EncodePlain,
@@ -58,7 +58,7 @@ bool HasBitInstructions() {
 
 const CellKernels& Avx512VbmiKernels() {
   static const CellKernels kKernels = {.name = "avx512_vbmi",
-                                       .wants_encode_two = false,
+                                       .wants_encode_high = false,
                                        .off_grid = avx512_vbmi::OffGrid,
                                        .count = avx512_vbmi::Count,
                                        .encode_plain = avx512_vbmi::EncodePlain,

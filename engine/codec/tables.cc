@@ -109,14 +109,29 @@ void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode) {
   }
 }
 
-void FillEncodeTwo(const EncodeEntry* encode, int bits, uint32_t* two) {
-  for (uint32_t b = 0; b < 1u << bits; ++b) {
-    for (uint32_t a = 0; a < 1u << bits; ++a) {
-      const EncodeEntry first = encode[a];
-      const EncodeEntry second = encode[b];
-      two[a | b << bits] = first.bits | static_cast<uint32_t>(second.bits) << first.length |
-                           static_cast<uint32_t>(first.length + second.length) << 24;
-    }
+size_t EncodeHighEntries(int bits, bool pairs) {
+  return size_t{1} << (pairs || bits <= kMaxBitsOfTwo ? 2 * bits : bits);
+}
+
+void FillEncodeHigh(const EncodeEntry* encode, int bits, bool pairs, uint64_t* high) {
+  const auto code = [&](size_t cell) { return uint64_t{encode[cell].bits} << (-encode[cell].length & 63); };
+  if (pairs || bits > kMaxBitsOfTwo) {
+    const size_t cells = EncodeHighEntries(bits, pairs);
+    for (size_t cell = 0; cell < cells; ++cell) high[cell] = code(cell) | encode[cell].length;
+    return;
+  }
+  const uint32_t symbols = 1u << bits;
+  uint64_t code_of[1 << kMaxBitsOfTwo];
+  uint64_t length_of[1 << kMaxBitsOfTwo];
+  for (uint32_t s = 0; s < symbols; ++s) {
+    code_of[s] = code(s);
+    length_of[s] = encode[s].length;
+  }
+  for (uint32_t b = 0; b < symbols; ++b) {
+    uint64_t* const of_b = high + (b << bits);
+    const uint64_t second = code_of[b];
+    const uint64_t length = length_of[b];
+    for (uint32_t a = 0; a < symbols; ++a) of_b[a] = (code_of[a] >> length | second) + (length_of[a] + length);
   }
 }
 
@@ -168,10 +183,10 @@ CompiledTables::CompiledTables(const CodeTables& tables, const Grid& grid, int64
   if (tables_ == 1 && !pairs_ && contexts_ == 0) {
     runs_.resize(size_t{1} << kRunBits);
     FillRuns(decode_.data(), index_bits_, runs_.data());
-    if (bits_[0] <= kMaxBitsOfTwo) {
-      encode_two_.resize(size_t{1} << (2 * bits_[0]));
-      FillEncodeTwo(encode_.data(), bits_[0], encode_two_.data());
-    }
+  }
+  if (tables_ == 1 && uniform_ && contexts_ == 0) {
+    encode_high_.resize(EncodeHighEntries(bits_[0], pairs_));
+    FillEncodeHigh(encode_.data(), bits_[0], pairs_, encode_high_.data());
   }
 }
 
@@ -193,7 +208,7 @@ CellTables CompiledTables::view() const {
           .of_context = of_context_.empty() ? nullptr : of_context_.data(),
           .contexts = contexts_,
           .runs = runs_.empty() ? nullptr : runs_.data(),
-          .encode_two = encode_two_.empty() ? nullptr : encode_two_.data()};
+          .encode_high = encode_high_.empty() ? nullptr : encode_high_.data()};
 }
 
 }  // namespace codec

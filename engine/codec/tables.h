@@ -39,7 +39,7 @@ class CompiledTables {
   std::vector<EncodeEntry> encode_;
   std::vector<DecodeEntry> decode_;
   std::vector<uint64_t> runs_;
-  std::vector<uint32_t> encode_two_;
+  std::vector<uint64_t> encode_high_;
 };
 
 // The entries of one table with a cell of `width` bits; `encode` has 2^width entries, `decode` 2^index_bits, and
@@ -47,8 +47,10 @@ class CompiledTables {
 // shift. Allocates nothing. Requires valid lengths.
 void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode);
 void FillDecode(std::span<const uint8_t> lengths, int bits, int shift, bool pairs, int index_bits, DecodeEntry* decode);
-// CellTables::encode_two of a table of 2^bits symbols: 2^(2·bits) entries.
-void FillEncodeTwo(const EncodeEntry* encode, int bits, uint32_t* two);
+// CellTables::encode_high of a table of cells of symbols of `bits` bits, and how many entries that has.
+size_t EncodeHighEntries(int bits, bool pairs);
+void FillEncodeHigh(const EncodeEntry* encode, int bits, bool pairs, uint64_t* high);
+inline constexpr size_t kMaxEncodeHighEntries = size_t{1} << (2 * kMaxBitsOfTwo);
 
 }  // namespace codec
 }  // namespace bitstage

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/codec/huffman.h"
 #include "engine/codec/kernel_choice.h"
 #include "engine/codec/table_fitting.h"
 #include "engine/codec/tables.h"
@@ -92,59 +93,105 @@ Encoded RunEncode(const Case& made, int64_t lanes, int64_t limit, const Encode& 
 
 const std::vector<const CellKernels*>& kAll = SupportedKernels();
 
+// run(kernels): an Encoded; what the reference makes of it.
+template <typename Run>
+Encoded ExpectAllEncodeAsTheReference(const Run& run) {
+  Encoded expected = run(ReferenceKernels());
+  for (const CellKernels* kernels : kAll) {
+    const Encoded encoded = run(*kernels);
+    EXPECT_EQ(encoded.fits, expected.fits) << kernels->name;
+    if (!expected.fits) continue;
+    EXPECT_TRUE(encoded.bytes == expected.bytes) << kernels->name;
+    EXPECT_EQ(encoded.lane_bits, expected.lane_bits) << kernels->name;
+  }
+  return expected;
+}
+
+// The stream as it is and damaged: all accept or refuse it as the reference does, which takes `made.codes` from the
+// first. decode(kernels, stream, lane_at, codes): true if accepted.
+template <typename Decode>
+void ExpectAllDecodeAsTheReference(const Case& made, const Encoded& intact, std::mt19937& random,
+                                   const Decode& decode) {
+  enum Damage { kNone, kBit, kLaneEnd, kAllBytes, kDamages };
+  for (int damage = kNone; damage < kDamages; ++damage) {
+    SCOPED_TRACE(damage);
+    Encoded damaged = intact;
+    std::vector<int64_t> lane_at = damaged.LaneAt();
+    const std::span<uint8_t> bytes(damaged.bytes.data() + 4, static_cast<size_t>(damaged.size));
+    if (damage == kBit && !bytes.empty()) bytes[random() % bytes.size()] ^= 1u << random() % 8;
+    if (damage == kLaneEnd && lane_at.size() > 2) {
+      lane_at[1 + random() % (lane_at.size() - 2)] += 1;
+      std::sort(lane_at.begin(), lane_at.end());
+    }
+    if (damage == kAllBytes) {
+      for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random());
+    }
+    std::vector<uint8_t> by_reference;
+    const bool ok = decode(ReferenceKernels(), damaged.stream(), lane_at.data(), by_reference);
+    if (damage == kNone) {
+      EXPECT_TRUE(ok && by_reference == made.codes);
+    }
+    for (const CellKernels* kernels : kAll) {
+      std::vector<uint8_t> codes;
+      EXPECT_EQ(decode(*kernels, damaged.stream(), lane_at.data(), codes), ok) << kernels->name;
+      EXPECT_TRUE(!ok || codes == by_reference) << kernels->name;
+    }
+  }
+}
+
+void ExpectPlainStreamsAreTheReferences(const Case& made, std::mt19937& random) {
+  const CellTables view = made.view();
+  const int64_t rows = view.pairs ? (made.pixels + 1) / 2 : made.pixels;
+  const int64_t lane_rows =
+      std::max<int64_t>((rows + kMaxLanes - 1) / kMaxLanes, 1 + static_cast<int64_t>(random() % 9));
+  const int64_t lanes = (rows + lane_rows - 1) / lane_rows;
+  const auto limit = static_cast<int64_t>(random() % 4 != 0 ? 2 * made.codes.size() : made.codes.size() / 4);
+  const Encoded encoded = ExpectAllEncodeAsTheReference([&](const CellKernels& kernels) {
+    return RunEncode(made, lanes, limit, [&](const uint8_t* end, BitSink* sink, uint32_t* lane_bits) {
+      return kernels.encode_plain(view, made.codes.data(), made.pixels, lane_rows, end, sink, lane_bits);
+    });
+  });
+  if (!encoded.fits) return;
+  ExpectAllDecodeAsTheReference(
+      made, encoded, random,
+      [&](const CellKernels& kernels, const uint8_t* stream, const int64_t* lane_at, std::vector<uint8_t>& codes) {
+        codes.assign(made.codes.size(), 0xff);
+        return kernels.decode_plain(view, stream, lane_at, lanes, lane_rows, made.pixels, codes.data());
+      });
+}
+
 TEST(CellKernels, PlainStreamsAreTheReferencesByteForByteAndComeBack) {
   std::mt19937 random(1);
-  for (int round = 0; round < 400; ++round) {
-    const Case made = MakeCase(random, false);
-    const CellTables view = made.view();
-    const int64_t rows = made.tables.pairs ? (made.pixels + 1) / 2 : made.pixels;
-    const int64_t lane_rows =
-        std::max<int64_t>((rows + kMaxLanes - 1) / kMaxLanes, 1 + static_cast<int64_t>(random() % 9));
-    const int64_t lanes = (rows + lane_rows - 1) / lane_rows;
-    const auto limit = static_cast<int64_t>(random() % 4 != 0 ? 2 * made.codes.size() : made.codes.size() / 4);
-    const auto run = [&](const CellKernels& kernels) {
-      return RunEncode(made, lanes, limit, [&](const uint8_t* end, BitSink* sink, uint32_t* lane_bits) {
-        return kernels.encode_plain(view, made.codes.data(), made.pixels, lane_rows, end, sink, lane_bits);
-      });
-    };
-    const Encoded expected = run(ReferenceKernels());
-    for (const CellKernels* kernels : kAll) {
-      const Encoded encoded = run(*kernels);
-      ASSERT_EQ(encoded.fits, expected.fits) << kernels->name;
-      if (!expected.fits) continue;
-      ASSERT_EQ(encoded.bytes, expected.bytes) << kernels->name;
-      ASSERT_EQ(encoded.lane_bits, expected.lane_bits) << kernels->name;
-    }
-    if (!expected.fits) continue;
-    // As they went, and with bits and lanes' ends moved.
-    for (int damage = 0; damage < 4; ++damage) {
-      Encoded damaged = expected;
-      std::vector<int64_t> lane_at = damaged.LaneAt();
-      if (damage == 1 && damaged.size > 0)
-        damaged.bytes[4 + random() % static_cast<size_t>(damaged.size)] ^= 1u << random() % 8;
-      if (damage == 2 && lanes > 1) {
-        lane_at[1 + random() % static_cast<size_t>(lanes - 1)] += 1;
-        std::sort(lane_at.begin(), lane_at.end());
-      }
-      if (damage == 3) {
-        for (int64_t i = 0; i < damaged.size; ++i)
-          damaged.bytes[static_cast<size_t>(4 + i)] = static_cast<uint8_t>(random());
-      }
-      const auto decode = [&](const CellKernels& kernels, std::vector<uint8_t>& codes) {
-        codes.assign(made.codes.size(), 0xff);
-        return kernels.decode_plain(view, damaged.stream(), lane_at.data(), lanes, lane_rows, made.pixels,
-                                    codes.data());
-      };
-      std::vector<uint8_t> by_reference;
-      const bool ok = decode(ReferenceKernels(), by_reference);
-      if (damage == 0) {
-        ASSERT_TRUE(ok);
-        ASSERT_EQ(by_reference, made.codes);
-      }
-      for (const CellKernels* kernels : kAll) {
-        std::vector<uint8_t> codes;
-        ASSERT_EQ(decode(*kernels, codes), ok) << kernels->name << " damage " << damage;
-        ASSERT_TRUE(!ok || codes == by_reference) << kernels->name;
+  for (int round = 0; round < 400 && !testing::Test::HasFailure(); ++round) {
+    ExpectPlainStreamsAreTheReferences(MakeCase(random, false), random);
+  }
+}
+
+TEST(CellKernels, TheLongestCodesOneBehindTheOtherAreTheReferences) {
+  std::mt19937 random(4);
+  for (const int bits : {1, 2, 3, 4, 5, 6, 8}) {
+    for (const int longest : {7, 8, 11}) {
+      for (const bool pairs : {false, true}) {
+        if ((pairs && bits > 4) || longest < (pairs ? 2 : 1) * bits) continue;
+        SCOPED_TRACE(testing::Message() << bits << " bits, codes of " << longest << ", pairs " << pairs);
+        Case made;
+        made.sample = {.grid = {.bits = {static_cast<uint8_t>(bits)}, .shift = {0}}, .shape = {6, 7, 24}, .batch = 1};
+        // Ever rarer cells: the last ones have codes as long as there are.
+        const size_t cells = size_t{1} << (pairs ? 2 * bits : bits);
+        std::vector<uint64_t> counts(cells);
+        for (size_t cell = 0; cell < cells; ++cell) counts[cell] = uint64_t{1} << (40 - std::min<size_t>(cell, 40));
+        made.tables = {.pairs = pairs,
+                       .lengths = {TablesFromHistogram(counts, longest)},
+                       .group_of_channel = std::vector<uint8_t>(24, 0),
+                       .of_context = {}};
+        made.compiled = CompiledTables(made.tables, made.sample.grid, 24);
+        made.pixels = 42;
+        for (size_t i = 0; i < 42 * 24; ++i) {
+          const bool is_last = random() % 32 != 0;
+          made.codes.push_back(
+              static_cast<uint8_t>((is_last ? (1u << bits) - 1 - random() % 2 : random()) & ((1u << bits) - 1)));
+        }
+        for (int round = 0; round < 4; ++round) ExpectPlainStreamsAreTheReferences(made, random);
       }
     }
   }
@@ -152,7 +199,7 @@ TEST(CellKernels, PlainStreamsAreTheReferencesByteForByteAndComeBack) {
 
 TEST(CellKernels, StreamsWithContextsAreTheReferencesByteForByteAndComeBack) {
   std::mt19937 random(2);
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 400 && !testing::Test::HasFailure(); ++round) {
     const Case made = MakeCase(random, true);
     const CellTables view = made.view();
     const int64_t height = made.sample.shape[0];
@@ -164,44 +211,19 @@ TEST(CellKernels, StreamsWithContextsAreTheReferencesByteForByteAndComeBack) {
     const RowBlock block = {width, height, first, first % height != 0 && random() % 2 == 0, rows};
     const int64_t row_codes = width * made.channels();
     const auto limit = static_cast<int64_t>(2 * made.codes.size());
-    const auto run = [&](const CellKernels& kernels) {
+    const Encoded encoded = ExpectAllEncodeAsTheReference([&](const CellKernels& kernels) {
       return RunEncode(made, rows, limit, [&](const uint8_t* end, BitSink* sink, uint32_t* lane_bits) {
         return kernels.encode_contexts(view, made.codes.data() + first * row_codes, block, end, sink, lane_bits);
       });
-    };
-    const Encoded expected = run(ReferenceKernels());
-    ASSERT_TRUE(expected.fits);
-    for (const CellKernels* kernels : kAll) {
-      const Encoded encoded = run(*kernels);
-      ASSERT_EQ(encoded.bytes, expected.bytes) << kernels->name;
-      ASSERT_EQ(encoded.lane_bits, expected.lane_bits) << kernels->name;
-    }
-    for (int damage = 0; damage < 3; ++damage) {
-      Encoded damaged = expected;
-      std::vector<int64_t> lane_at = damaged.LaneAt();
-      if (damage == 1 && damaged.size > 0)
-        damaged.bytes[4 + random() % static_cast<size_t>(damaged.size)] ^= 1u << random() % 8;
-      if (damage == 2) {
-        for (int64_t i = 0; i < damaged.size; ++i)
-          damaged.bytes[static_cast<size_t>(4 + i)] = static_cast<uint8_t>(random());
-      }
-      const auto decode = [&](const CellKernels& kernels, std::vector<uint8_t>& codes) {
-        codes = made.codes;
-        std::fill_n(codes.begin() + first * row_codes, rows * row_codes, 0);
-        return kernels.decode_contexts(view, damaged.stream(), lane_at.data(), block, codes.data() + first * row_codes);
-      };
-      std::vector<uint8_t> by_reference;
-      const bool ok = decode(ReferenceKernels(), by_reference);
-      if (damage == 0) {
-        ASSERT_TRUE(ok);
-        ASSERT_EQ(by_reference, made.codes);
-      }
-      for (const CellKernels* kernels : kAll) {
-        std::vector<uint8_t> codes;
-        ASSERT_EQ(decode(*kernels, codes), ok) << kernels->name << " damage " << damage;
-        ASSERT_TRUE(!ok || codes == by_reference) << kernels->name;
-      }
-    }
+    });
+    ASSERT_TRUE(encoded.fits);
+    ExpectAllDecodeAsTheReference(
+        made, encoded, random,
+        [&](const CellKernels& kernels, const uint8_t* stream, const int64_t* lane_at, std::vector<uint8_t>& codes) {
+          codes = made.codes;
+          std::fill_n(codes.begin() + first * row_codes, rows * row_codes, 0);
+          return kernels.decode_contexts(view, stream, lane_at, block, codes.data() + first * row_codes);
+        });
   }
 }
 

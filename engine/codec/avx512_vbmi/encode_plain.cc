@@ -26,8 +26,9 @@ struct alignas(64) ByteCodes {
   }
 };
 
-// Appends the codes of up to 64 cells by tables in registers. Codes have at most 8 bits.
-template <int entries>
+// Appends the codes of up to 64 cells by tables in registers. Codes have at most `longest` bits: 7, of which eight can
+// be appended as one, or 8.
+template <int entries, int longest>
 struct RegisterEncoder {
   const CellTables& tables;
   const ByteCodes& codes;
@@ -54,7 +55,7 @@ struct RegisterEncoder {
     const __m512i low32 = _mm512_set1_epi64(0xffffffff);
     const __m512i first = _mm512_and_si512(length32, low32);
     const __m512i length64 = _mm512_add_epi64(first, _mm512_srli_epi64(length32, 32));
-    if (entries == 256 && _mm512_cmpgt_epu64_mask(length64, _mm512_set1_epi64(kMaxAppend)) != 0) {
+    if (8 * longest > kMaxAppend && _mm512_cmpgt_epu64_mask(length64, _mm512_set1_epi64(kMaxAppend)) != 0) {
       sink.Append(_mm512_cvtepu32_epi64(_mm512_castsi512_si256(code32)),
                   _mm512_cvtepu32_epi64(_mm512_castsi512_si256(length32)));
       sink.Append(_mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(code32, 1)),
@@ -123,15 +124,18 @@ bool EncodePlain(const CellTables& tables, const uint8_t* codes, int64_t pixels,
   if (entries <= 256 && tables.longest <= 8) {
     const ByteCodes bytes(tables);
     const __m128i stride = _mm_cvtsi32_si128(tables.stride_bits);
-    if (entries <= 64 && tables.longest < 8) {
-      fits = EncodeLanes(cells, RegisterEncoder<64>{tables, bytes, groups, stride, sink}, lane_rows, limit, sink,
-                         lane_bits);
-    } else if (entries <= 128 && tables.longest < 8) {
-      fits = EncodeLanes(cells, RegisterEncoder<128>{tables, bytes, groups, stride, sink}, lane_rows, limit, sink,
-                         lane_bits);
+    const auto encode = [&](const auto& encoder) {
+      return EncodeLanes(cells, encoder, lane_rows, limit, sink, lane_bits);
+    };
+    const bool is_short = tables.longest < 8;
+    if (entries <= 64) {
+      fits = is_short ? encode(RegisterEncoder<64, 7>{tables, bytes, groups, stride, sink})
+                      : encode(RegisterEncoder<64, 8>{tables, bytes, groups, stride, sink});
+    } else if (entries <= 128) {
+      fits = is_short ? encode(RegisterEncoder<128, 7>{tables, bytes, groups, stride, sink})
+                      : encode(RegisterEncoder<128, 8>{tables, bytes, groups, stride, sink});
     } else {
-      fits = EncodeLanes(cells, RegisterEncoder<256>{tables, bytes, groups, stride, sink}, lane_rows, limit, sink,
-                         lane_bits);
+      fits = encode(RegisterEncoder<256, 8>{tables, bytes, groups, stride, sink});
     }
   } else {
     fits = EncodeLanes(cells, GatherEncoder{tables, groups, limit, sink}, lane_rows, limit, sink, lane_bits);

@@ -29,6 +29,39 @@ struct CellsOf {
   int bits, shift;
 };
 
+// Eight codes of neighbouring channels at once, where all channels look alike.
+class EightCodes {
+ public:
+  explicit EightCodes(const CellTables& tables)
+      : bits_(tables.bits_of[0]), shift_(tables.shift_of[0]), mask_(0x0101010101010101u * ((1u << bits_) - 1)) {}
+
+  // A symbol a byte.
+  uint64_t Symbols(const uint8_t* codes) const {
+    uint64_t eight = 0;
+    std::memcpy(&eight, codes, sizeof(eight));
+    return eight >> shift_ & mask_;
+  }
+  // Four pairs of neighbours, each a | b << bits in 16 bits.
+  uint64_t Neighbours(const uint8_t* codes) const {
+    constexpr uint64_t kFirst = 0x00ff00ff00ff00ffu;
+    const uint64_t eight = Symbols(codes);
+    return (eight & kFirst) | (eight & ~kFirst) >> (8 - bits_);
+  }
+  // A cell of a pair a byte.
+  uint64_t Cells(const uint8_t* first, const uint8_t* second) const {
+    return Symbols(first) | Symbols(second) << bits_;
+  }
+  // One cell; second may be null.
+  uint32_t Cell(const uint8_t* first, const uint8_t* second) const {
+    return static_cast<uint32_t>(*first) >> shift_ |
+           (second != nullptr ? static_cast<uint32_t>(*second) >> shift_ << bits_ : 0);
+  }
+
+ private:
+  int bits_, shift_;
+  uint64_t mask_;
+};
+
 // Up to four codes put together.
 struct Merged {
   uint64_t bits;

@@ -162,7 +162,7 @@ bool DecodeContexts(const CellTables& tables, const uint8_t* stream, const int64
 
 const CellKernels& ReferenceKernels() {
   static constexpr CellKernels kKernels = {.name = "reference",
-                                           .wants_encode_two = false,
+                                           .wants_encode_high = false,
                                            .off_grid = OffGrid,
                                            .count = Count,
                                            .encode_plain = EncodePlain,
