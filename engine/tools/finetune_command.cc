@@ -71,6 +71,7 @@ Command FinetuneCommand(absl::Status (*run)(const Arguments& arguments, Console&
                 {.name = "max-alpha", .value = "N", .help = "largest folded weight; 14: exact Winograd kernels (127)"},
                 {.name = "shift", .value = "N", .help = "pixels that a picture may move (4)"},
                 {.name = "no-flip", .help = "do not mirror pictures"},
+                {.name = "mix", .help = "train on mixtures of two pictures (distillation; for long runs)"},
                 {.name = "held-back", .value = "N", .help = "images never trained on (500)"},
                 {.name = "seed", .value = "N", .help = "of everything random (1)"},
                 {.name = "threads", .value = "N", .help = "of the training; part of the run (1)"},

@@ -129,6 +129,8 @@ absl::StatusOr<TrainingOptions> OptionsFrom(const Arguments& arguments) {
   BITSTAGE_RETURN_IF_ERROR(TakeNumber(arguments, "frozen", 0, 1, o.frozen_share));
   BITSTAGE_RETURN_IF_ERROR(Choose(arguments, "zeros", {"paper", "scaled"}, o.scaled_zeros));
   o.flip = !arguments.Has("no-flip");
+  o.mix = arguments.Has("mix");
+  if (o.mix && o.loss == LossKind::kLabels) return UsageError("--mix is for --loss distill: a mixture has no label");
   return o;
 }
 

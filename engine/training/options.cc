@@ -52,18 +52,21 @@ std::string Fingerprint(const TrainingOptions& o) {
   add("held_back", o.held_back);
   add("shift", o.shift);
   add("flip", o.flip ? 1 : 0);
+  if (o.mix) add("mix", 1);
   add("seed", o.seed);
   add("threads", o.threads);
   return text;
 }
 
 std::string Describe(const TrainingOptions& o) {
-  std::string text = absl::StrCat(
-      "SYQ ", Name(o.codebook), " ", Name(o.subgroups), ", alphas to ", o.max_alpha, ", activations ",
-      absl::StrJoin(o.activation_bits, " then "), " bits, steps ", NameIn(kClipNames, o.clips), ", ",
-      o.loss == LossKind::kDistill ? absl::StrCat("distilled at temperature ", o.temperature) : "trained on labels",
-      " from ", o.images, " images, ", NameIn(kOptimizerNames, o.optimizer), " ", o.learning_rate, " ",
-      NameIn(kScheduleNames, o.schedule), ", batch ", o.batch, ", seed ", o.seed);
+  std::string text =
+      absl::StrCat("SYQ ", Name(o.codebook), " ", Name(o.subgroups), ", alphas to ", o.max_alpha, ", activations ",
+                   absl::StrJoin(o.activation_bits, " then "), " bits, steps ", NameIn(kClipNames, o.clips), ", ",
+                   o.loss == LossKind::kDistill
+                       ? absl::StrCat("distilled at temperature ", o.temperature, o.mix ? " on mixtures" : "")
+                       : "trained on labels",
+                   " from ", o.images, " images, ", NameIn(kOptimizerNames, o.optimizer), " ", o.learning_rate, " ",
+                   NameIn(kScheduleNames, o.schedule), ", batch ", o.batch, ", seed ", o.seed);
   return text;
 }
 

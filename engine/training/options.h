@@ -54,6 +54,9 @@ struct TrainingOptions {
   int64_t held_back = 500;  // of the first data set, never trained on
   int shift = 4;            // pixels that a picture may move in each direction
   bool flip = true;
+  // Every image a mixture of two of its batch, in proportions drawn evenly, which the float network decides on too:
+  // Zhang et al. 2018, arXiv 1710.09412, for distillation as Beyer et al. 2022, arXiv 2106.05237 §3. kDistill only.
+  bool mix = false;
   uint64_t seed = 1;
   int threads = 1;
 

@@ -39,6 +39,23 @@ void Augment(const Shape& shape, std::span<const float> black, int64_t dy, int64
   }
 }
 
+// Every image of the batch becomes share · itself + (1 − share) · another one.
+void Mix(uint64_t seed, int64_t first, int64_t count, std::span<float> images) {
+  if (count < 2) return;
+  const std::vector<float> from(images.begin(), images.end());
+  const size_t elements = from.size() / static_cast<size_t>(count);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto counter = static_cast<uint64_t>(first + i) * 2;
+    const int64_t other =
+        (i + 1 + static_cast<int64_t>(Draw(seed, counter) % static_cast<uint64_t>(count - 1))) % count;
+    const auto share = static_cast<float>(static_cast<double>(Draw(seed, counter + 1) >> 11) * 0x1p-53);
+    const float* const a = from.data() + static_cast<size_t>(i) * elements;
+    const float* const b = from.data() + static_cast<size_t>(other) * elements;
+    float* const to = images.data() + static_cast<size_t>(i) * elements;
+    for (size_t e = 0; e < elements; ++e) to[e] = share * a[e] + (1 - share) * b[e];
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<TrainingSet> TrainingSet::Create(std::vector<std::shared_ptr<const Dataset>> sources,
@@ -95,6 +112,8 @@ absl::StatusOr<TrainingBatch> TrainingSet::Batch(int64_t step, ThreadPool* pool)
     Augment(image, black_, dy, dx, flip,
             batch.images.Span<float>().subspan(static_cast<size_t>(i) * elements, elements));
   }
+  // A stream of its own: images and their moves are the same with and without mixtures.
+  if (options_.mix) Mix(~options_.seed, step * options_.batch, options_.batch, batch.images.Span<float>());
   return batch;
 }
 

@@ -28,7 +28,8 @@ class TrainingSet {
                                             const Preprocessing& preprocessing, const TrainingOptions& options);
 
   // Each source gives an equal share of a batch, whatever its size. Moved by up to `shift` pixels, black outside, and
-  // flipped left to right with even odds. An image that cannot be read is an error naming it.
+  // flipped left to right with even odds; with `mix`, then mixed with another of the batch (labels stay the first's).
+  // An image that cannot be read is an error naming it.
   [[nodiscard]] absl::StatusOr<TrainingBatch> Batch(int64_t step, ThreadPool* pool) const;
 
   // Images as they are, for calibration: from the first source's training images.

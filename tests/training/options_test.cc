@@ -59,6 +59,7 @@ TEST(TrainingOptions, FingerprintsTellRunsApart) {
   add([](TrainingOptions& o) { o.seed = 2; });
   add([](TrainingOptions& o) { o.threads = 2; });
   add([](TrainingOptions& o) { o.flip = false; });
+  add([](TrainingOptions& o) { o.mix = true; });
 }
 
 }  // namespace

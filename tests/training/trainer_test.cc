@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -82,6 +84,48 @@ TEST_F(TrainerTest, LearnsFromTheTeacherAndServesWhatItLearned) {
   EXPECT_GE(result->end.agreement, 0.7);
   EXPECT_EQ(result->same_top, 1);
   EXPECT_EQ(result->max_logit_difference, 0);
+}
+
+TEST_F(TrainerTest, AMixtureIsAShareOfItsImageAndTheRestOfAnotherOfTheBatch) {
+  auto data = std::make_shared<const Dataset>(*Dataset::Open(folder_ + "/images.bin"));
+  const Tensor plain =
+      std::move(TrainingSet::Create({data}, *model_.preprocessing, options_)->Batch(3, nullptr)->images);
+  options_.mix = true;
+  const TrainingSet set = *TrainingSet::Create({data}, *model_.preprocessing, options_);
+  const Tensor mixed = std::move(set.Batch(3, nullptr)->images);
+  EXPECT_TRUE(std::ranges::equal(mixed.Span<float>(), set.Batch(3, nullptr)->images.Span<float>()));
+  const size_t elements = 3072;
+  const auto image = [&](const Tensor& from, int64_t i) {
+    return from.Span<float>().subspan(static_cast<size_t>(i) * elements, elements);
+  };
+  double least = 1;
+  double most = 0;
+  for (int64_t i = 0; i < options_.batch; ++i) {
+    const std::span<const float> a = image(plain, i);
+    const std::span<const float> m = image(mixed, i);
+    bool found = false;
+    for (int64_t j = 0; j < options_.batch; ++j) {
+      if (j == i) continue;
+      const std::span<const float> b = image(plain, j);
+      double product = 0;
+      double square = 0;
+      for (size_t e = 0; e < elements; ++e) {
+        product += static_cast<double>(m[e] - b[e]) * (a[e] - b[e]);
+        square += static_cast<double>(a[e] - b[e]) * (a[e] - b[e]);
+      }
+      const double share = product / square;
+      double furthest = 0;
+      for (size_t e = 0; e < elements; ++e)
+        furthest = std::max(furthest, std::abs(m[e] - (share * a[e] + (1 - share) * b[e])));
+      if (furthest > 1e-3 || share < 0 || share > 1) continue;
+      found = true;
+      least = std::min(least, share);
+      most = std::max(most, share);
+    }
+    EXPECT_TRUE(found) << "image " << i;
+  }
+  EXPECT_LT(least, 0.3);
+  EXPECT_GT(most, 0.7);
 }
 
 TEST_F(TrainerTest, LearnsFromLabels) {
