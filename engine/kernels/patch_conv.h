@@ -61,6 +61,7 @@ struct PatchWeights {
 };
 
 inline constexpr int kPatchBlocks = 4;
+inline constexpr int kPatchTileSizes = 3;
 
 struct PatchTier {
   int64_t lanes;
@@ -68,9 +69,8 @@ struct PatchTier {
     int64_t pixels;
     void (*run)(const PatchTile& tile);
   };
-  // By blocks − 1. Runs of pixels that are long, and rows whose width is a power of two.
-  Tile wide[kPatchBlocks];
-  Tile even[kPatchBlocks];
+  // By blocks − 1. Of equal use to a row of pixels, the first.
+  Tile tiles[kPatchTileSizes][kPatchBlocks];
   // For patches of one segment, to codes that stay within int32: takes `pixels` or more, so many at a time.
   Tile runs[kPatchBlocks];
   void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel

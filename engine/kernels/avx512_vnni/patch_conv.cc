@@ -233,6 +233,33 @@ __attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
   Store<kPixels, kBlocks>(tile, acc);
 }
 
+// Seven pixels of four blocks leave a register for a broadcast and three for weights: the fourth stays in memory.
+__attribute__((flatten)) void SevenKernel(const PatchTile& tile) {
+  __m512i acc[7][4];
+  Unrolled<4>([&](auto b) {
+    const __m512i init = _mm512_loadu_si512(tile.acc_init + 16 * b);
+    Unrolled<7>([&](auto i) { acc[i][b] = init; });
+  });
+  int64_t offset[7];
+  Unrolled<7>([&](auto i) { offset[i] = i * tile.pixel_bytes; });
+  const int64_t block_bytes = tile.block_bytes;
+  const int8_t* weights = tile.weights;
+  for (int64_t s = 0; s < tile.segments; ++s) {
+    const uint8_t* patch = tile.patch + s * tile.segment_bytes;
+    const uint8_t* const end = patch + tile.steps * 4;
+    for (; patch != end; patch += 4, weights += 64) {
+      __m512i w[3];
+      Unrolled<3>([&](auto b) { w[b] = LoadInOrder(weights, b * block_bytes); });
+      Unrolled<7>([&](auto i) {
+        const __m512i four = BroadcastFourInOrder(patch, offset[i]);
+        Unrolled<3>([&](auto b) { acc[i][b] = DotProductInOrder(acc[i][b], four, w[b]); });
+        acc[i][3] = DotProductInOrder(acc[i][3], four, weights, 3 * block_bytes);
+      });
+    }
+  }
+  Store<7, 4>(tile, acc);
+}
+
 // One step of kPixels pixels, in the order written: a tile's sums and the next one's fill the registers.
 template <int kPixels, int kBlocks>
 BITSTAGE_INLINE void StepInOrder(const uint8_t* patch, int64_t pixel_bytes, const int8_t* weights, int64_t block_bytes,
@@ -358,8 +385,9 @@ void Open(const PatchWeights& weights) {
 
 constexpr PatchTier kTier = {
     16,
-    {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
-    {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}},
+    {{{14, MicroKernel<14, 1>}, {14, MicroKernel<14, 2>}, {7, MicroKernel<7, 3>}, {7, SevenKernel}},
+     {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
+     {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}}},
     {{12, PipelinedKernel<12, 1>}, {6, PipelinedKernel<6, 2>}, {4, PipelinedKernel<4, 3>}, {3, PipelinedKernel<3, 4>}},
     {MicroKernel<1, 1>, MicroKernel<1, 2>, MicroKernel<1, 3>, MicroKernel<1, 4>},
     Copy,

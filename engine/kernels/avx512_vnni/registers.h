@@ -44,6 +44,10 @@ BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, __m512i we
   __asm__ volatile("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(codes), "v"(weights));
   return acc;
 }
+BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, const int8_t* weights, int64_t offset) {
+  __asm__ volatile("vpdpbusd (%2,%3), %1, %0" : "+v"(acc) : "v"(codes), "r"(weights), "r"(offset));
+  return acc;
+}
 template <int kOffset>
 BITSTAGE_INLINE __m512i DotProductInOrder(__m512i acc, __m512i codes, const int8_t* weights) {
   __asm__ volatile("vpdpbusd %c3(%2), %1, %0" : "+v"(acc) : "v"(codes), "r"(weights), "i"(kOffset));
