@@ -16,10 +16,11 @@ constexpr int64_t kOverread = 64;  // as params.h allows
 // longer to fetch, and to open, serve more pixels.
 constexpr int64_t kSmallChunkBytes = 16 << 10;
 constexpr int64_t kChunkBytes = 192 << 10;
+// Each chunk of pixels opens all weights anew: as many pixels as make that two hundredths of its products, or fewer
+// where their patches are copied.
 constexpr int64_t kMinChunkPixels = 252;
 constexpr int64_t kMinCopiedPixels = 84;
-constexpr int64_t kChunkMultiple = 84;  // of all tiles' pixels
-constexpr int64_t kRunPixels = 48;  // of one call of PatchTier::runs
+constexpr int64_t kRunPixels = 252;  // of one call of PatchTier::runs, which read a panel more often: from the L1 cache
 constexpr int64_t kRunPanelBytes = 16 << 10;
 constexpr int64_t kMaxTilePixels = 16;
 // By so much tiles that overlap in time may compute more that nobody wants.
@@ -53,16 +54,23 @@ struct Layout {
                         shape.stride_width == 1 && shape.out_height <= shape.in_height &&
                         shape.out_width == shape.in_width;
     const int64_t first_blocks = std::min<int64_t>(blocks, kPatchBlocks);
-    const auto use_of = [&](int size) { return Use(shape.out_width, tier.tiles[size][first_blocks - 1].pixels); };
-    for (int size = 1; size < kPatchTileSizes; ++size) {
-      if (use_of(size) > use_of(tile_size)) tile_size = size;
-    }
-    const double row_use = use_of(tile_size);
+    const auto choose_tile = [&](int64_t pixels, int sizes) {
+      double best = 0;
+      for (int size = 0; size < sizes; ++size) {
+        const double use = Use(pixels, tier.tiles[size][first_blocks - 1].pixels);
+        if (use > best) tile_size = size;
+        best = std::max(best, use);
+      }
+      return best;
+    };
+    const double row_use = choose_tile(shape.out_width, kPatchTileSizes);
     // Rows whose bytes are no whole steps cost dot products, but less than copies of patches.
     const bool dense_rows = shape.dilation_width == 1 && Use(row_bytes, 4) >= kMinUse && row_use >= kMinRowUse;
     source = points && inside        ? PatchSource::kInPlace
              : !points && dense_rows ? PatchSource::kRows
                                      : PatchSource::kCopied;
+    if (source != PatchSource::kRows) choose_tile(shape.out_height * shape.out_width, kPatchLongTileSizes);
+    tile_pixels = tier.tiles[tile_size][first_blocks - 1].pixels;
     segments = source == PatchSource::kRows ? shape.kernel_height : 1;
     segment_weights = source == PatchSource::kRows ? row_bytes : row_bytes * shape.kernel_height;
     steps = DivideRoundUp(segment_weights, 4);
@@ -74,7 +82,8 @@ struct Layout {
           chunk_bytes / (width * shape.in_channels) - (shape.kernel_height - 1) * shape.dilation_height;
       band_rows = std::clamp<int64_t>(most / shape.stride_height, 1, shape.out_height);
     } else {
-      chunk_pixels = std::max(chunk_bytes / patch_bytes, source == PatchSource::kInPlace ? kMinChunkPixels : kMinCopiedPixels);
+      chunk_pixels =
+          std::max(chunk_bytes / patch_bytes, source == PatchSource::kInPlace ? kMinChunkPixels : kMinCopiedPixels);
     }
   }
 
@@ -82,7 +91,8 @@ struct Layout {
   int64_t row_bytes;  // of a patch
   int64_t width;      // input columns that a row of outputs reaches
   PatchSource source;
-  int tile_size = 0;  // PatchTier::tiles
+  int tile_size = 0;    // PatchTier::tiles
+  int64_t tile_pixels;  // of a tile of as many blocks as there are
   int64_t segments, segment_weights, steps;
   int64_t block_bytes;
   int64_t patch_bytes;
@@ -152,11 +162,11 @@ class Runner {
     if (layout_.source == PatchSource::kCopied) {
       std::memset(padding_, call_.zero_point, static_cast<size_t>(shape_.in_width * shape_.in_channels + kOverread));
     }
-    // Chunks of equal sizes: weights come near, and open, for each.
     const int64_t pixels = end - call_.row_begin * shape_.out_width;
     if (pixels == 0) return;
-    const int64_t chunk = std::min(
-        layout_.chunk_pixels, RoundUp(DivideRoundUp(pixels, DivideRoundUp(pixels, layout_.chunk_pixels)), kChunkMultiple));
+    // Equal ones: a short last one would cost all weights for little.
+    const int64_t equal = DivideRoundUp(pixels, DivideRoundUp(pixels, layout_.chunk_pixels));
+    const int64_t chunk = std::min(layout_.chunk_pixels, RoundUp(equal, layout_.tile_pixels));
     for (int64_t begin = call_.row_begin * shape_.out_width; begin < end; begin += chunk) {
       const int64_t count = std::min(chunk, end - begin);
       last_chunk_ = begin + count == end;
@@ -293,7 +303,8 @@ class Runner {
     tile.residual_pixel_stride = call_.residual_pixel_stride;
     tile.output_pixel_stride = call_.output_pixel_stride;
     const PatchTier::Tile& runs = tier_.runs[blocks - 1];
-    if (pipelined_ && blocks * layout_.block_bytes <= kRunPanelBytes && count >= runs.pixels && Use(count, runs.pixels) >= kMinPipelinedUse * Use(count, kernel.pixels)) {
+    if (pipelined_ && blocks * layout_.block_bytes <= kRunPanelBytes && count >= runs.pixels &&
+        Use(count, runs.pixels) >= kMinPipelinedUse * Use(count, kernel.pixels)) {
       const int64_t whole = kRunPixels / runs.pixels * runs.pixels;
       for (int64_t pixel = 0; pixel < count; pixel += tile.pixels) {
         // Whole tiles at a time, and no short rest.

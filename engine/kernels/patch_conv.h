@@ -62,6 +62,7 @@ struct PatchWeights {
 
 inline constexpr int kPatchBlocks = 4;
 inline constexpr int kPatchTileSizes = 3;
+inline constexpr int kPatchLongTileSizes = 2;
 
 struct PatchTier {
   int64_t lanes;
@@ -69,7 +70,7 @@ struct PatchTier {
     int64_t pixels;
     void (*run)(const PatchTile& tile);
   };
-  // By blocks − 1. Of equal use to a row of pixels, the first.
+  // By blocks − 1. Of those equally useful to some pixels, the first; the last ones are for short rows alone.
   Tile tiles[kPatchTileSizes][kPatchBlocks];
   // For patches of one segment, to codes that stay within int32: takes `pixels` or more, so many at a time.
   Tile runs[kPatchBlocks];

@@ -117,6 +117,25 @@ TEST_P(ConvTest, EveryCountOfPixelsEqualsTheReference) {
   }
 }
 
+// Rows that tiles of seven, six and four pixels divide, and pixels that make more than one chunk.
+TEST_P(ConvTest, RowsOfWholeTilesAndChunksOfPixelsEqualTheReference) {
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    Random random(seed);
+    const auto kernel = random.OneOf<int64_t>({1, 1, 3, 7});
+    const int64_t stride = random.Int(1, 2);
+    const int64_t in = random.OneOf<int64_t>({3, 16, 64});
+    const int64_t out = random.OneOf<int64_t>({16, 32, 48, 64, 80, 100, 128});
+    const int64_t width = random.OneOf<int64_t>({7, 14, 28, 6, 8, 12, 13});
+    const int64_t most_rows = std::max<int64_t>(1, 4'000'000 / (width * in * out * kernel * kernel));
+    const int64_t height = random.Int(1, std::min<int64_t>(most_rows, kernel == 1 ? 90 : 12));
+    const ConvShape shape = {height * stride, width * stride, in,     height, width, out,        1,         kernel,
+                             kernel,          stride,         stride, 1,      1,     kernel / 2, kernel / 2};
+    ConvCase::Bounds bounds = {.max_code = 255, .max_weight = 127};
+    bounds.weight_values = random.OneOf<int>({0, 3, 16});
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape, bounds))) << "seed " << seed;
+  }
+}
+
 TEST_P(ConvTest, ImagesOfManyBandsEqualTheReference) {
   Random random(3);
   const ConvShape stem = {60, 301, 3, 30, 151, 8, 1, 7, 7, 2, 2, 1, 1, 3, 3};
