@@ -20,7 +20,11 @@ constexpr int64_t kChunkBytes = 192 << 10;
 // where their patches are copied.
 constexpr int64_t kMinChunkPixels = 252;
 constexpr int64_t kMinCopiedPixels = 84;
-constexpr int64_t kRunPixels = 252;  // of one call of PatchTier::runs, which read a panel more often: from the L1 cache
+// Of one call of PatchTier::runs, where a pixel takes few steps and where it takes many.
+constexpr int64_t kShortRunPixels = 48;
+constexpr int64_t kRunPixels = 252;
+constexpr int64_t kManySteps = 16;
+// Up to which a panel stays in the L1 cache under tiles as small as those, which read it the more often.
 constexpr int64_t kRunPanelBytes = 16 << 10;
 constexpr int64_t kMaxTilePixels = 16;
 // By so much tiles that overlap in time may compute more that nobody wants.
@@ -305,7 +309,8 @@ class Runner {
     const PatchTier::Tile& runs = tier_.runs[blocks - 1];
     if (pipelined_ && blocks * layout_.block_bytes <= kRunPanelBytes && count >= runs.pixels &&
         Use(count, runs.pixels) >= kMinPipelinedUse * Use(count, kernel.pixels)) {
-      const int64_t whole = kRunPixels / runs.pixels * runs.pixels;
+      const int64_t most = layout_.steps >= kManySteps ? kRunPixels : kShortRunPixels;
+      const int64_t whole = most / runs.pixels * runs.pixels;
       for (int64_t pixel = 0; pixel < count; pixel += tile.pixels) {
         // Whole tiles at a time, and no short rest.
         tile.pixels = count - pixel < 2 * whole ? count - pixel : whole;
