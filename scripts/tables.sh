@@ -191,22 +191,25 @@ study() {
 
 table_dqa() {
   echo "### Block outputs quantized, weights in float (the DQA paper's experiment)"
-  local cheap="direct:3,noisy:3,dqa:3+1:gain,dqa:3+3:gain,dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2"
-  cheap+=",direct:4,noisy:4,dqa:4+1:gain,dqa:4+3:gain,direct:5,noisy:5,dqa:5+1:gain,dqa:5+3:gain"
+  local literal="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain"
+  literal+=",dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2,direct:4,noisy:4,dqa:4+1:gain,dqa:4+2:gain,dqa:4+3:gain"
+  literal+=",direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
   local static="unsigned:2,served:2+1,unsigned:3,unsigned:3:mse:tensor,unsigned:3:mse:shift,served:3+1,served:3+1:shift"
   static+=",served:3+3,unsigned:4,served:4+1,unsigned:5,unsigned:8"
-  local greedy="dqa:3+3@0.5,dqa:3+3@0.4,dqa:3+1,dqa:3+2,dqa:4+1,dqa:4+2,dqa:4+3,dqa:5+1,dqa:5+2,dqa:5+3"
-  local name
+  local greedy="dqa:3+1,dqa:3+2,dqa:3+3,dqa:3+3@0.4,dqa:4+1,dqa:4+2,dqa:4+3,dqa:5+1,dqa:5+2,dqa:5+3"
+  local name row
   for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 \
     imagenet_mobilenet_v2_1.0_224_q8; do
     wanted "$name" || continue
-    piece "dqa-cheap-$name" study "$name" 500 "$cheap,$static"
+    piece "dqa-literal-$name" study "$name" 500 "$literal"
+    piece "dqa-static-$name" study "$name" 500 "$static"
   done
   echo "#### The paper's greedy ranking (it runs the network once a channel)"
-  piece dqa-greedy-cifar10_resnet20 study cifar10_resnet20 512 "$greedy"
-  piece dqa-greedy-cifar10_resnet32 study cifar10_resnet32 256 "$greedy"
-  piece dqa-greedy-cifar10_resnet56 study cifar10_resnet56 128 "$greedy"
-  piece dqa-greedy-imagenet_mobilenet_v1_0.25_224 study imagenet_mobilenet_v1_0.25_224 100 "$greedy"
+  for row in "cifar10_resnet20 512" "cifar10_resnet32 256" "cifar10_resnet56 128" "imagenet_mobilenet_v1_0.25_224 100"; do
+    name=${row% *}
+    wanted "$name" || continue
+    piece "dqa-greedy-$name" study "$name" "${row#* }" "$greedy"
+  done
 }
 
 [ $# -gt 0 ] || set -- default widths sizes segmentation syq adaptive dqa

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -59,6 +60,33 @@ void QuantizeNoisily(const Planes& planes, int64_t c, int bits, std::span<const 
   }
 }
 
+// The last block of which a channel is quantized; 0 where none is.
+size_t LastWithFlags(const QuantizedChannels& quantized) {
+  size_t last = 0;
+  for (size_t block = 0; block < quantized.size(); ++block) {
+    if (std::find(quantized[block].begin(), quantized[block].end(), 1) != quantized[block].end()) last = block;
+  }
+  return last;
+}
+
+// The end of `graph` that computes its outputs from `value` alone, with the same ids; none where it needs more.
+std::optional<Graph> EndFrom(const Graph& graph, ValueId value) {
+  Graph end = graph.Clone();
+  std::vector<bool> known(graph.values.size(), false);
+  known[static_cast<size_t>(value)] = true;
+  const auto maker = std::find_if(end.nodes.begin(), end.nodes.end(), [&](const Node& n) { return n.output == value; });
+  if (maker == end.nodes.end()) return std::nullopt;
+  end.nodes.erase(end.nodes.begin(), maker + 1);
+  end.inputs = {value};
+  const auto is_known = [&](ValueId id) { return static_cast<bool>(known[static_cast<size_t>(id)]); };
+  for (const Node& node : end.nodes) {
+    if (!std::all_of(node.inputs.begin(), node.inputs.end(), is_known)) return std::nullopt;
+    known[static_cast<size_t>(node.output)] = true;
+  }
+  if (!std::all_of(end.outputs.begin(), end.outputs.end(), is_known)) return std::nullopt;
+  return end;
+}
+
 int TopClass(std::span<const float> z) { return static_cast<int>(std::max_element(z.begin(), z.end()) - z.begin()); }
 
 }  // namespace
@@ -81,17 +109,17 @@ std::span<const Histogram> ActivationStudy::HistogramsOf(size_t block) const {
   return calibration_.values[static_cast<size_t>(blocks_[block])].channels;
 }
 
-absl::StatusOr<Tensor> ActivationStudy::RunWith(const Tensor& images,
+absl::StatusOr<Tensor> ActivationStudy::RunWith(const Graph& graph, const Tensor& start,
                                                 const std::function<void(size_t, Tensor&)>& quantize) const {
   const ValueId features = FeatureValue(*graph_);
   Tensor found;
-  const std::vector<TensorView> inputs = {images.View()};
+  const std::vector<TensorView> inputs = {start.View()};
   const auto observe = [&](ValueId id, Tensor& value) {
     const auto block = std::find(blocks_.begin(), blocks_.end(), id);
     if (block != blocks_.end()) quantize(static_cast<size_t>(block - blocks_.begin()), value);
     if (id == features) found = value.Clone();
   };
-  BITSTAGE_RETURN_IF_ERROR(FloatExecutor(*graph_, pool_).Run(inputs, observe).status());
+  BITSTAGE_RETURN_IF_ERROR(FloatExecutor(graph, pool_).Run(inputs, observe).status());
   return found;
 }
 
@@ -107,14 +135,34 @@ absl::StatusOr<std::vector<std::vector<double>>> ActivationStudy::GreedyScores(
     total += channels.back();
   }
   int64_t done = 0;
+  // What the runs for one block's channels share: its output before it is quantized, and the network behind it.
+  struct {
+    QuantizedChannels before;  // the flags that gave it
+    std::optional<Graph> rest;
+    Tensor output;
+  } shared;
   const auto accuracy = [&](const QuantizedChannels& quantized) -> absl::StatusOr<double> {
-    BITSTAGE_ASSIGN_OR_RETURN(const Tensor z, RunWith(calibration_images_, [&](size_t block, Tensor& value) {
-                                const Planes planes(value);
-                                for (int64_t c = 0; c < planes.channels; ++c) {
-                                  if (quantized[block][static_cast<size_t>(c)] != 0)
-                                    QuantizeOnline(planes, c, kRankingBits);
-                                }
-                              }));
+    const auto quantize = [&](size_t block, Tensor& value) {
+      const Planes planes(value);
+      for (int64_t c = 0; c < planes.channels; ++c) {
+        if (quantized[block][static_cast<size_t>(c)] != 0) QuantizeOnline(planes, c, kRankingBits);
+      }
+    };
+    const size_t last = LastWithFlags(quantized);
+    const QuantizedChannels before(quantized.begin(), quantized.begin() + static_cast<ptrdiff_t>(last));
+    if (!shared.rest || shared.before != before) {
+      shared.before = before;
+      shared.rest = EndFrom(*graph_, blocks_[last]);
+      if (shared.rest) {
+        const auto quantize_or_keep = [&](size_t block, Tensor& value) {
+          if (block == last) shared.output = value.Clone();
+          quantize(block, value);
+        };
+        BITSTAGE_RETURN_IF_ERROR(RunWith(*graph_, calibration_images_, quantize_or_keep).status());
+      }
+    }
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor z, shared.rest ? RunWith(*shared.rest, shared.output, quantize)
+                                                          : RunWith(*graph_, calibration_images_, quantize));
     const size_t classes = z.Span<float>().size() / labels_.size();
     int64_t right = 0;
     for (size_t n = 0; n < labels_.size(); ++n) {
@@ -188,7 +236,7 @@ absl::StatusOr<BlockQuantizer> ActivationStudy::Prepare(const ActivationScheme& 
 
 absl::StatusOr<Tensor> ActivationStudy::Run(const Tensor& images, const BlockQuantizer& quantizer) const {
   const ActivationScheme& scheme = quantizer.scheme;
-  return RunWith(images, [&](size_t block, Tensor& value) {
+  return RunWith(*graph_, images, [&](size_t block, Tensor& value) {
     if (quantizer.blocks.empty()) return;
     const BlockRule& rule = quantizer.blocks[block];
     const Planes planes(value);

@@ -60,7 +60,9 @@ class ActivationStudy {
   absl::StatusOr<std::vector<ImportantChannels>> Important(const ActivationScheme& scheme,
                                                            const std::function<void(int64_t, int64_t)>& progress);
   absl::StatusOr<std::vector<std::vector<double>>> GreedyScores(const std::function<void(int64_t, int64_t)>& progress);
-  absl::StatusOr<Tensor> RunWith(const Tensor& images, const std::function<void(size_t, Tensor&)>& quantize) const;
+  // Runs `graph`, the study's or an end of it, from `start`; quantize(block, value) may change every block's output.
+  absl::StatusOr<Tensor> RunWith(const Graph& graph, const Tensor& start,
+                                 const std::function<void(size_t, Tensor&)>& quantize) const;
 
   const Graph* graph_;
   ThreadPool* pool_;

@@ -11,13 +11,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// A 1 x 1 convolution that hands its two channels on, is the only block, and is followed by one that keeps them apart.
-Graph PassThrough() {
+// `blocks` 1 x 1 convolutions that hand two channels on, and another that keeps the last one's apart.
+Graph PassThrough(int blocks) {
   GraphBuilder b(1);
-  const ValueId x = b.Input({2, 1, 4});
-  const ValueId y = b.Add(b.MakeConv({2, 1, 4}, 2, 1, 1, 0), {x});
-  const ValueId z = b.Add(b.MakeConv({2, 1, 4}, 2, 1, 1, 0), {y});
-  Graph graph = b.Finish({z});
+  ValueId x = b.Input({2, 1, 4});
+  for (int i = 0; i <= blocks; ++i) x = b.Add(b.MakeConv({2, 1, 4}, 2, 1, 1, 0), {x});
+  Graph graph = b.Finish({x});
   for (const Node& node : graph.nodes) {
     const std::span<float> w = graph.constant(WeightsOf(node.op)).values->Span<float>();
     const float identity[] = {1, 0, 0, 1};
@@ -51,7 +50,7 @@ class ActivationStudyTest : public ::testing::Test {
     EXPECT_TRUE(quantizer.ok()) << quantizer.status();
     return *std::move(quantizer);
   }
-  const Graph graph_ = PassThrough();
+  const Graph graph_ = PassThrough(1);
   std::optional<ActivationStudy> study_;
 };
 
@@ -108,6 +107,21 @@ TEST_F(ActivationStudyTest, TheGreedyRankingRunsOnceAChannelAndNeedsLabels) {
   const absl::Status status = unlabelled->Prepare(*ParseScheme("dqa:3+3"), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("labelled"));
+}
+
+TEST(GreedyRankingTest, ABlockIsRankedBehindThoseBeforeItAsTheyWereLeft) {
+  // The larger of two values that differ by little, in channel 1. Direct-3 makes of a channel's maximum 3/4 of it: the
+  // first block's channel 1 must stay. Then 0.75 · 4.9 stands against 5, and nothing that the second block does to
+  // either changes the answer: of equal ones the first. (Were the first block not quantized, it would be channel 1.)
+  const Graph graph = PassThrough(2);
+  const std::vector<float> values = {0, 0, 0, 4.9f, 0, 0, 0, 5};
+  auto study = ActivationStudy::Create(graph, Tensor::Of({1, 2, 1, 4}, std::span<const float>(values)), {7}, nullptr);
+  ASSERT_TRUE(study.ok()) << study.status();
+  const auto quantizer = study->Prepare(*ParseScheme("dqa:3+3"), {});
+  ASSERT_TRUE(quantizer.ok()) << quantizer.status();
+  ASSERT_EQ(quantizer->blocks.size(), 2u);
+  EXPECT_THAT(quantizer->blocks[0].important, ElementsAre(0, 1));
+  EXPECT_THAT(quantizer->blocks[1].important, ElementsAre(1, 0));
 }
 
 }  // namespace
