@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Regenerates the tables of docs/accuracy.md from the test data (README): what each method keeps of each network.
-#   scripts/tables.sh [TABLE…]        default, widths, sizes, segmentation, syq, adaptive, dqa; all where none is named
+#   scripts/tables.sh [TABLE…]        default, widths, sizes, segmentation, syq, adaptive, dqa, greedy, blocks; else all
 # BITSTAGE_NETWORKS="NAME…" leaves out the rows of other networks.
 # Every piece is kept in build/tables and made only where it is missing, so that a run that was stopped goes on where it
-# was; delete a piece to make it anew. Hours of CPU for all (the greedy rankings of `dqa` take most of them).
+# was; delete a piece to make it anew. Hours of CPU for all (`greedy` and `widths` take most of them).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=${BITSTAGE_SHARED:-../shared}/data
@@ -40,7 +40,8 @@ images_of() {
     *)
       calibration=(--calibration "$data/imagenet/val227_1000.tar" --calibration-begin 900)
       test=(--data "$data/imagenet/val227_1000.tar" --limit 900)
-      study_test=(--data "$data/imagenet/val227_1000.tar" --data-end 900) batch=10 ;;
+      study_test=(--data "$data/imagenet/val227_1000.tar" --data-end 900) batch=10
+      [[ $1 != *squeezenet* ]] || study_test[3]=500 ;;  # 20 ms an image and scheme
   esac
 }
 
@@ -191,20 +192,31 @@ study() {
 
 table_dqa() {
   echo "### Block outputs quantized, weights in float (the DQA paper's experiment)"
-  local literal="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain"
+  # "few": those of the networks of large images; random rankings are for the small ones.
+  local literal few="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,dqa:4+1:gain"
+  few+=",dqa:4+3:gain,direct:5,dqa:5+3:gain,unsigned:3,served:3+1,unsigned:4"
+  literal="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain"
   literal+=",dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2,direct:4,noisy:4,dqa:4+1:gain,dqa:4+2:gain,dqa:4+3:gain"
   literal+=",direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
   local static="unsigned:2,served:2+1,unsigned:3,unsigned:3:mse:tensor,unsigned:3:mse:shift,served:3+1,served:3+1:shift"
   static+=",served:3+3,unsigned:4,served:4+1,unsigned:5,unsigned:8"
-  local greedy="dqa:3+1,dqa:3+2,dqa:3+3,dqa:3+3@0.4,dqa:4+1,dqa:4+2,dqa:4+3,dqa:5+1,dqa:5+2,dqa:5+3"
-  local name row
-  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 \
-    imagenet_mobilenet_v2_1.0_224_q8; do
+  local name
+  for name in cifar10_resnet{20,32,56}; do
     wanted "$name" || continue
     piece "dqa-literal-$name" study "$name" 500 "$literal"
     piece "dqa-static-$name" study "$name" 500 "$static"
   done
-  echo "#### The paper's greedy ranking (it runs the network once a channel)"
+  for name in imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 imagenet_mobilenet_v2_1.0_224_q8; do
+    wanted "$name" || continue
+    piece "dqa-few-$name" study "$name" 100 "$few"
+  done
+}
+
+# What is behind a block runs once for each of its channels.
+table_greedy() {
+  echo "### The same with the paper's greedy ranking"
+  local greedy="dqa:3+1,dqa:3+2,dqa:3+3,dqa:3+3@0.4,dqa:4+1,dqa:4+2,dqa:4+3,dqa:5+1,dqa:5+2,dqa:5+3"
+  local name row
   for row in "cifar10_resnet20 512" "cifar10_resnet32 256" "cifar10_resnet56 128" "imagenet_mobilenet_v1_0.25_224 100"; do
     name=${row% *}
     wanted "$name" || continue
@@ -212,11 +224,20 @@ table_dqa() {
   done
 }
 
-[ $# -gt 0 ] || set -- default widths sizes segmentation syq adaptive dqa
+table_blocks() {
+  echo "### The serving form's grids on block outputs, 3.5 bits at most, weights in float"
+  local name
+  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224; do
+    wanted "$name" || continue
+    piece "blocks-$name" study "$name" 256 "unsigned:3,served:3+1,adaptive:3,adaptive:3.5"
+  done
+}
+
+[ $# -gt 0 ] || set -- default widths sizes segmentation syq adaptive dqa greedy blocks
 for table in "$@"; do
   case $table in
-    default | widths | sizes | segmentation | syq | adaptive | dqa) "table_$table" ;;
-    *) echo "tables.sh: no table '$table' (default, widths, sizes, segmentation, syq, adaptive, dqa)" >&2; exit 2 ;;
+    default | widths | sizes | segmentation | syq | adaptive | dqa | greedy | blocks) "table_$table" ;;
+    *) echo "tables.sh: no table '$table' (default, widths, sizes, segmentation, syq, adaptive, dqa, greedy, blocks)" >&2; exit 2 ;;
   esac
   echo
 done

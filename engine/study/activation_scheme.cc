@@ -61,9 +61,14 @@ bool ParseWords(const std::vector<absl::string_view>& words, ActivationScheme& s
                             {"dqa", StudyMethod::kDqa},
                             {"noisy", StudyMethod::kNoisy},
                             {"unsigned", StudyMethod::kUnsigned},
-                            {"served", StudyMethod::kServed}},
+                            {"served", StudyMethod::kServed},
+                            {"adaptive", StudyMethod::kAdaptive}},
                            scheme.method)) {
     return false;
+  }
+  if (scheme.method == StudyMethod::kAdaptive) {
+    return words.size() == 2 && absl::SimpleAtod(words[1], &scheme.mean_bits) && scheme.mean_bits >= 2 &&
+           scheme.mean_bits <= 8;
   }
   if (words.size() < 2 || !ParseWidths(words[1], scheme)) return false;
   switch (scheme.method) {
@@ -85,7 +90,8 @@ absl::StatusOr<ActivationScheme> ParseScheme(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat(
       "scheme '", text,
       "' is not understood, expected float, direct:N, dqa:N+M[@R][:greedy|gain|random[SEED]], noisy:N, ",
-      "unsigned:N[:mse|max|percentile[:channel|tensor|shift]] or served:N+M[@R][:channel|tensor|shift], N + M <= 8"));
+      "unsigned:N[:mse|max|percentile[:channel|tensor|shift]], served:N+M[@R][:channel|tensor|shift] or adaptive:BITS, "
+      "N + M <= 8"));
 }
 
 }  // namespace bitstage

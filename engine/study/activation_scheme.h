@@ -9,6 +9,8 @@
 //   unsigned:N[:CLIP[:STEP]]      static, 2^N levels from 0; CLIP mse (the default), max, percentile; STEP channel (the
 //                                 default), tensor, shift (powers of two apart)
 //   served:N+M[@R][:STEP]         DQA's two widths on that grid, important channels by gain
+//   adaptive:BITS                 those grids, each block its own: the least measured noise at BITS an element on
+//   average
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,7 @@
 
 namespace bitstage {
 
-enum class StudyMethod : uint8_t { kFloat, kDirect, kDqa, kNoisy, kUnsigned, kServed };
+enum class StudyMethod : uint8_t { kFloat, kDirect, kDqa, kNoisy, kUnsigned, kServed, kAdaptive };
 enum class Ranking : uint8_t { kGreedy, kGain, kRandom };
 
 struct ActivationScheme {
@@ -30,6 +32,7 @@ struct ActivationScheme {
   int bits = 3;
   int extra_bits = 0;
   double important_share = 0.5;
+  double mean_bits = 0;  // kAdaptive
   Ranking ranking = Ranking::kGreedy;
   uint64_t seed = 0;  // kRandom
   ClipRule clip;

@@ -8,57 +8,21 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
+#include "engine/compression/sensitivity.h"
+#include "engine/quant/allocation.h"
 #include "engine/quant/dqa_importance.h"
 #include "engine/reference/float_executor.h"
-#include "engine/reference/float_ops.h"
 #include "engine/study/block_outputs.h"
+#include "engine/study/channel_planes.h"
 
 namespace bitstage {
 namespace {
 
+// What adaptive widths choose between, also with a bit more for half of the channels, and images that show the noise.
+constexpr int kLeastAdaptiveBits = 2;
+constexpr int kMostAdaptiveBits = 6;
+constexpr int64_t kAdaptiveImages = 64;
 constexpr int kRankingBits = 3;  // the paper ranks at 3 bits and keeps the ranking for 4 and 5
-
-// Channel c of image n in a tensor [images] x C x inner.
-struct Planes {
-  explicit Planes(Tensor& value)
-      : data(value.Span<float>()),
-        images(value.shape()[0]),
-        channels(value.shape().rank() > 1 ? value.shape()[1] : 1),
-        inner(value.shape().elements() / (images * channels)) {}
-  [[nodiscard]] std::span<float> Of(int64_t n, int64_t c) const {
-    return data.subspan(static_cast<size_t>((n * channels + c) * inner), static_cast<size_t>(inner));
-  }
-  [[nodiscard]] double MaxAbs(int64_t c) const {
-    float largest = 0;
-    for (int64_t n = 0; n < images; ++n) {
-      for (const float x : Of(n, c)) largest = std::max(largest, std::abs(x));
-    }
-    return largest;
-  }
-
-  std::span<float> data;
-  int64_t images, channels, inner;
-};
-
-// The paper's quantizer with the scale of this batch: `extra` more bits.
-void QuantizeOnline(const Planes& planes, int64_t c, int bits) {
-  const double step = DqaStep(planes.MaxAbs(c), bits);
-  for (int64_t n = 0; n < planes.images; ++n) {
-    for (float& x : planes.Of(n, c)) x = static_cast<float>(step * UniformCode(x, step, Levels::Signed(bits)));
-  }
-}
-
-// NoisyQuant: x̂ = Q(x + noise) − noise, the noise fixed once and within half a step.
-void QuantizeNoisily(const Planes& planes, int64_t c, int bits, std::span<const float> noise) {
-  const double step = DqaStep(planes.MaxAbs(c), bits);
-  for (int64_t n = 0; n < planes.images; ++n) {
-    const std::span<float> plane = planes.Of(n, c);
-    for (size_t i = 0; i < plane.size(); ++i) {
-      const double shift = step * noise[static_cast<size_t>(c * planes.inner) + i];
-      plane[i] = static_cast<float>(step * UniformCode(plane[i] + shift, step, Levels::Signed(bits)) - shift);
-    }
-  }
-}
 
 // The last block of which a channel is quantized; 0 where none is.
 size_t LastWithFlags(const QuantizedChannels& quantized) {
@@ -67,24 +31,6 @@ size_t LastWithFlags(const QuantizedChannels& quantized) {
     if (std::find(quantized[block].begin(), quantized[block].end(), 1) != quantized[block].end()) last = block;
   }
   return last;
-}
-
-// The end of `graph` that computes its outputs from `value` alone, with the same ids; none where it needs more.
-std::optional<Graph> EndFrom(const Graph& graph, ValueId value) {
-  Graph end = graph.Clone();
-  std::vector<bool> known(graph.values.size(), false);
-  known[static_cast<size_t>(value)] = true;
-  const auto maker = std::find_if(end.nodes.begin(), end.nodes.end(), [&](const Node& n) { return n.output == value; });
-  if (maker == end.nodes.end()) return std::nullopt;
-  end.nodes.erase(end.nodes.begin(), maker + 1);
-  end.inputs = {value};
-  const auto is_known = [&](ValueId id) { return static_cast<bool>(known[static_cast<size_t>(id)]); };
-  for (const Node& node : end.nodes) {
-    if (!std::all_of(node.inputs.begin(), node.inputs.end(), is_known)) return std::nullopt;
-    known[static_cast<size_t>(node.output)] = true;
-  }
-  if (!std::all_of(end.outputs.begin(), end.outputs.end(), is_known)) return std::nullopt;
-  return end;
 }
 
 int TopClass(std::span<const float> z) { return static_cast<int>(std::max_element(z.begin(), z.end()) - z.begin()); }
@@ -143,7 +89,7 @@ absl::StatusOr<std::vector<std::vector<double>>> ActivationStudy::GreedyScores(
   } shared;
   const auto accuracy = [&](const QuantizedChannels& quantized) -> absl::StatusOr<double> {
     const auto quantize = [&](size_t block, Tensor& value) {
-      const Planes planes(value);
+      const ChannelPlanes planes(value);
       for (int64_t c = 0; c < planes.channels; ++c) {
         if (quantized[block][static_cast<size_t>(c)] != 0) QuantizeOnline(planes, c, kRankingBits);
       }
@@ -176,16 +122,15 @@ absl::StatusOr<std::vector<std::vector<double>>> ActivationStudy::GreedyScores(
 
 absl::StatusOr<std::vector<ImportantChannels>> ActivationStudy::Important(
     const ActivationScheme& scheme, const std::function<void(int64_t, int64_t)>& progress) {
-  if (scheme.method == StudyMethod::kDqa && scheme.ranking == Ranking::kGreedy && greedy_scores_.empty()) {
+  if (scheme.ranking == Ranking::kGreedy && greedy_scores_.empty()) {
     BITSTAGE_ASSIGN_OR_RETURN(greedy_scores_, GreedyScores(progress));
   }
   std::mt19937_64 random(scheme.seed);
   std::vector<ImportantChannels> important;
   for (size_t block = 0; block < blocks_.size(); ++block) {
     std::vector<double> scores;
-    if (scheme.method == StudyMethod::kServed || scheme.ranking == Ranking::kGain) {
-      scores = MseGains(HistogramsOf(block), scheme.bits, scheme.extra_bits,
-                        scheme.method == StudyMethod::kServed ? DqaMode::kServed : DqaMode::kLiteral);
+    if (scheme.ranking == Ranking::kGain) {
+      scores = MseGains(HistogramsOf(block), scheme.bits, scheme.extra_bits, DqaMode::kLiteral);
     } else if (scheme.ranking == Ranking::kGreedy) {
       scores = greedy_scores_[block];
     } else {
@@ -196,15 +141,110 @@ absl::StatusOr<std::vector<ImportantChannels>> ActivationStudy::Important(
   return important;
 }
 
+double ActivationStudy::BitsOf(size_t block, const ActivationScheme& scheme, const ImportantChannels& important) const {
+  const auto more = static_cast<double>(std::count(important.begin(), important.end(), 1));
+  return static_cast<double>(graph_->value(blocks_[block]).shape.elements()) *
+         (scheme.bits + scheme.extra_bits * more / static_cast<double>(ChannelsOf(block)));
+}
+
+BlockRule ActivationStudy::StaticRule(size_t block, const ActivationScheme& scheme) const {
+  const std::span<const Histogram> histograms = HistogramsOf(block);
+  BlockRule rule;
+  if (!std::all_of(histograms.begin(), histograms.end(), [](const Histogram& h) { return h.min() >= 0; })) {
+    rule.important.resize(histograms.size(), scheme.extra_bits > 0 ? 1 : 0);  // linear outputs: one width
+    rule.grid = AffineGrid(histograms, scheme.bits + scheme.extra_bits, scheme.clip);
+    return rule;
+  }
+  if (scheme.extra_bits == 0) {
+    rule.important.resize(histograms.size(), 0);
+    rule.grid = UnsignedGrid(histograms, scheme.bits, scheme.step, scheme.clip);
+    return rule;
+  }
+  rule.important =
+      TopChannels(MseGains(histograms, scheme.bits, scheme.extra_bits, DqaMode::kServed), scheme.important_share);
+  rule.grid = ServedDqaGrid(histograms, rule.important, scheme.bits, scheme.extra_bits, scheme.step, scheme.clip);
+  return rule;
+}
+
+absl::Status ActivationStudy::CorrectMeans(std::vector<BlockRule>& rules) const {
+  std::vector<std::vector<double>> wanted(blocks_.size());
+  BITSTAGE_RETURN_IF_ERROR(RunWith(*graph_, calibration_images_, [&](size_t block, Tensor& value) {
+                             wanted[block] = ChannelMeans(ChannelPlanes(value));
+                           }).status());
+  return RunWith(*graph_, calibration_images_,
+                 [&](size_t block, Tensor& value) {
+                   SnapImages(*rules[block].grid, value);
+                   const ChannelPlanes planes(value);
+                   const std::vector<double> found = ChannelMeans(planes);
+                   for (size_t c = 0; c < found.size(); ++c) {
+                     rules[block].offset.push_back(static_cast<float>(wanted[block][c] - found[c]));
+                   }
+                   AddOffsets(planes, rules[block].offset);
+                 })
+      .status();
+}
+
+absl::StatusOr<BlockQuantizer> ActivationStudy::PrepareAdaptive(
+    const ActivationScheme& scheme, const std::function<void(int64_t, int64_t)>& progress) const {
+  std::vector<ActivationScheme> menu;
+  for (int bits = kLeastAdaptiveBits; bits <= kMostAdaptiveBits; ++bits) {
+    for (int extra_bits = 0; extra_bits <= (bits < kMostAdaptiveBits ? 1 : 0); ++extra_bits) {
+      menu.push_back(scheme);
+      menu.back().bits = bits;
+      menu.back().extra_bits = extra_bits;
+    }
+  }
+  Shape shape = calibration_images_.shape();
+  shape[0] = std::min(shape[0], kAdaptiveImages);
+  const Tensor images =
+      Tensor::Of(shape, calibration_images_.Span<float>().first(static_cast<size_t>(shape.elements())));
+  BITSTAGE_ASSIGN_OR_RETURN(const Tensor reference, RunWith(*graph_, images, [](size_t, Tensor&) {}));
+
+  // One pass of the float network shows every block's output; what is behind it runs once a rule.
+  std::vector<std::vector<BlockRule>> rules(blocks_.size());
+  std::vector<LayerOptions> options(blocks_.size());
+  double elements = 0;
+  int64_t done = 0;
+  absl::Status status;
+  const auto measure = [&](size_t block, const Tensor& output) -> absl::Status {
+    const std::optional<Graph> end = EndFrom(*graph_, blocks_[block]);
+    for (const ActivationScheme& choice : menu) {
+      const BlockRule& rule = rules[block].emplace_back(StaticRule(block, choice));
+      const auto quantize = [&](size_t other, Tensor& value) {
+        if (other == block) SnapImages(*rule.grid, value);
+      };
+      BITSTAGE_ASSIGN_OR_RETURN(const Tensor z,
+                                end ? RunWith(*end, output, quantize) : RunWith(*graph_, images, quantize));
+      options[block].push_back({BitsOf(block, choice, rule.important), MeanSquaredDistance(reference, z)});
+      if (progress) progress(++done, static_cast<int64_t>(blocks_.size() * menu.size()));
+    }
+    elements += static_cast<double>(graph_->value(blocks_[block]).shape.elements());
+    return absl::OkStatus();
+  };
+  BITSTAGE_RETURN_IF_ERROR(RunWith(*graph_, images, [&](size_t block, Tensor& value) {
+                             if (status.ok()) status = measure(block, value);
+                           }).status());
+  BITSTAGE_RETURN_IF_ERROR(status);
+  BITSTAGE_ASSIGN_OR_RETURN(const Allocation allocation, AllocateUnderCost(options, scheme.mean_bits * elements));
+  BlockQuantizer quantizer;
+  quantizer.scheme = scheme;
+  quantizer.nominal_bits = allocation.cost / elements;
+  for (size_t block = 0; block < blocks_.size(); ++block) {
+    quantizer.blocks.push_back(std::move(rules[block][allocation.choice[block]]));
+  }
+  BITSTAGE_RETURN_IF_ERROR(CorrectMeans(quantizer.blocks));
+  return quantizer;
+}
+
 absl::StatusOr<BlockQuantizer> ActivationStudy::Prepare(const ActivationScheme& scheme,
                                                         const std::function<void(int64_t, int64_t)>& progress) {
   BlockQuantizer quantizer;
   quantizer.scheme = scheme;
   if (scheme.method == StudyMethod::kFloat) return quantizer;
+  if (scheme.method == StudyMethod::kAdaptive) return PrepareAdaptive(scheme, progress);
   quantizer.blocks.resize(blocks_.size());
-  const bool split = scheme.method == StudyMethod::kDqa || scheme.method == StudyMethod::kServed;
   std::vector<ImportantChannels> important;
-  if (split) {
+  if (scheme.method == StudyMethod::kDqa) {
     BITSTAGE_ASSIGN_OR_RETURN(important, Important(scheme, progress));
   }
   std::mt19937 random(1);
@@ -214,21 +254,18 @@ absl::StatusOr<BlockQuantizer> ActivationStudy::Prepare(const ActivationScheme& 
   for (size_t block = 0; block < blocks_.size(); ++block) {
     BlockRule& rule = quantizer.blocks[block];
     const Shape& shape = graph_->value(blocks_[block]).shape;
-    rule.important = split ? important[block] : ImportantChannels(static_cast<size_t>(ChannelsOf(block)), 0);
-    if (scheme.method == StudyMethod::kUnsigned) {
-      rule.grid = UnsignedGrid(HistogramsOf(block), scheme.bits, scheme.step, scheme.clip);
-    } else if (scheme.method == StudyMethod::kServed) {
-      rule.grid = ServedDqaGrid(HistogramsOf(block), important[block], scheme.bits, scheme.extra_bits, scheme.step,
-                                scheme.clip);
-    } else if (scheme.method == StudyMethod::kNoisy) {
+    if (scheme.method == StudyMethod::kUnsigned || scheme.method == StudyMethod::kServed) {
+      rule = StaticRule(block, scheme);
+    } else {
+      rule.important =
+          important.empty() ? ImportantChannels(static_cast<size_t>(ChannelsOf(block)), 0) : important[block];
+    }
+    if (scheme.method == StudyMethod::kNoisy) {
       rule.noise.resize(static_cast<size_t>(shape.elements()));
       for (float& noise : rule.noise) noise = half_step(random);
     }
-    const double inner = static_cast<double>(shape.elements()) / static_cast<double>(ChannelsOf(block));
-    for (const uint8_t is_important : rule.important) {
-      bits += inner * (scheme.bits + (is_important != 0 ? scheme.extra_bits : 0));
-      elements += inner;
-    }
+    bits += BitsOf(block, scheme, rule.important);
+    elements += static_cast<double>(shape.elements());
   }
   quantizer.nominal_bits = bits / elements;
   return quantizer;
@@ -239,14 +276,10 @@ absl::StatusOr<Tensor> ActivationStudy::Run(const Tensor& images, const BlockQua
   return RunWith(*graph_, images, [&](size_t block, Tensor& value) {
     if (quantizer.blocks.empty()) return;
     const BlockRule& rule = quantizer.blocks[block];
-    const Planes planes(value);
+    const ChannelPlanes planes(value);
     if (rule.grid) {
-      const Shape& shape = graph_->value(blocks_[block]).shape;
-      const auto elements = static_cast<size_t>(shape.elements());
-      for (int64_t n = 0; n < planes.images; ++n) {
-        SnapToGrid(*rule.grid, shape, planes.data.subspan(static_cast<size_t>(n) * elements, elements));
-      }
-      return;
+      SnapImages(*rule.grid, value);
+      return AddOffsets(planes, rule.offset);
     }
     for (int64_t c = 0; c < planes.channels; ++c) {
       const int width = scheme.bits + (rule.important[static_cast<size_t>(c)] != 0 ? scheme.extra_bits : 0);

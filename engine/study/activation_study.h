@@ -25,6 +25,7 @@ namespace bitstage {
 // How one block's output is quantized: on a static grid, or online.
 struct BlockRule {
   std::optional<Grid> grid;
+  std::vector<float> offset;  // kAdaptive: added to a channel's values behind the grid (its readers' biases); or empty
   ImportantChannels important;  // online: those with n + m bits
   std::vector<float> noise;     // NoisyQuant's, one an element of an image, in units of the step; or empty
 };
@@ -59,6 +60,15 @@ class ActivationStudy {
   [[nodiscard]] std::span<const Histogram> HistogramsOf(size_t block) const;
   absl::StatusOr<std::vector<ImportantChannels>> Important(const ActivationScheme& scheme,
                                                            const std::function<void(int64_t, int64_t)>& progress);
+  // Bits of an image's block output; those of `important` channels have the scheme's extra ones.
+  [[nodiscard]] double BitsOf(size_t block, const ActivationScheme& scheme, const ImportantChannels& important) const;
+  // kUnsigned and kServed.
+  [[nodiscard]] BlockRule StaticRule(size_t block, const ActivationScheme& scheme) const;
+  // kAdaptive: every static rule's noise at the features with that block alone quantized; then the best set.
+  // Gives every channel the mean that it has in the float network, block by block behind the blocks before it.
+  absl::Status CorrectMeans(std::vector<BlockRule>& rules) const;
+  absl::StatusOr<BlockQuantizer> PrepareAdaptive(const ActivationScheme& scheme,
+                                                 const std::function<void(int64_t, int64_t)>& progress) const;
   absl::StatusOr<std::vector<std::vector<double>>> GreedyScores(const std::function<void(int64_t, int64_t)>& progress);
   // Runs `graph`, the study's or an end of it, from `start`; quantize(block, value) may change every block's output.
   absl::StatusOr<Tensor> RunWith(const Graph& graph, const Tensor& start,

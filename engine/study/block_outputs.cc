@@ -44,4 +44,21 @@ std::vector<ValueId> BlockOutputs(const Graph& graph) {
   return blocks;
 }
 
+std::optional<Graph> EndFrom(const Graph& graph, ValueId value) {
+  Graph end = graph.Clone();
+  std::vector<bool> known(graph.values.size(), false);
+  known[static_cast<size_t>(value)] = true;
+  const auto maker = std::find_if(end.nodes.begin(), end.nodes.end(), [&](const Node& n) { return n.output == value; });
+  if (maker == end.nodes.end()) return std::nullopt;
+  end.nodes.erase(end.nodes.begin(), maker + 1);
+  end.inputs = {value};
+  const auto is_known = [&](ValueId id) { return static_cast<bool>(known[static_cast<size_t>(id)]); };
+  for (const Node& node : end.nodes) {
+    if (!std::all_of(node.inputs.begin(), node.inputs.end(), is_known)) return std::nullopt;
+    known[static_cast<size_t>(node.output)] = true;
+  }
+  if (!std::all_of(end.outputs.begin(), end.outputs.end(), is_known)) return std::nullopt;
+  return end;
+}
+
 }  // namespace bitstage

@@ -90,6 +90,7 @@ Command StudyCommand() {
           "noisy:N                      NoisyQuant on the same grid\n"
           "unsigned:N[:CLIP[:STEP]]     static from 0; CLIP mse, max, percentile; STEP channel, tensor, shift\n"
           "served:N+M[@R][:STEP]        DQA's two widths on that grid\n"
+          "adaptive:BITS                these grids, a width a block: the least noise at BITS an element on average\n"
           "--adaptive: weights alone in whole-number widths a layer, by the adaptive method, by SQNR and equal ones",
       .flags = {{.name = "calibration", .value = "PATH", .help = "images for ranges and rankings", .required = true},
                 {.name = "calibration-begin", .value = "N", .help = "take them from the N-th image on (0)"},

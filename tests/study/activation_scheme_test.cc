@@ -27,13 +27,32 @@ TEST(ParseScheme, ReadsEveryMethodWithItsOptions) {
   EXPECT_EQ(grid->clip.kind, ClipRule::kPercentile);
   EXPECT_EQ(grid->step, StepKind::kPowerOfTwo);
   EXPECT_EQ(ParseScheme("served:2+1:tensor")->step, StepKind::kTensor);
+  EXPECT_EQ(ParseScheme("adaptive:3.5")->mean_bits, 3.5);
   EXPECT_EQ(ParseScheme("unsigned:1")->bits, 1) << "an unsigned bit is two levels";
 }
 
 TEST(ParseScheme, RefusesWhatIsNotUnderstoodQuotingIt) {
-  for (const char* text : {"", "int8", "float:3", "direct", "direct:1", "direct:9", "direct:3+1", "dqa:6+3",
-                           "dqa:3+1@2", "dqa:3+1@x", "dqa:3+1:best", "dqa:3+1:randomly", "noisy:3:gain",
-                           "unsigned:3:mse:row", "unsigned:3:mse:tensor:more", "served:0+1", "served:3+1:gain"}) {
+  for (const char* text : {"",
+                           "int8",
+                           "float:3",
+                           "direct",
+                           "direct:1",
+                           "direct:9",
+                           "direct:3+1",
+                           "dqa:6+3",
+                           "dqa:3+1@2",
+                           "dqa:3+1@x",
+                           "dqa:3+1:best",
+                           "dqa:3+1:randomly",
+                           "noisy:3:gain",
+                           "unsigned:3:mse:row",
+                           "unsigned:3:mse:tensor:more",
+                           "served:0+1",
+                           "served:3+1:gain",
+                           "adaptive",
+                           "adaptive:1",
+                           "adaptive:3+1",
+                           "adaptive:3:mse"}) {
     const absl::Status status = ParseScheme(text).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(status.message()), HasSubstr(std::string("'") + text + "'"));

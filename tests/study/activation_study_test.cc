@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "tests/graph/graph_builder.h"
 
 namespace bitstage {
@@ -89,6 +91,24 @@ TEST_F(ActivationStudyTest, NoiseMovesValuesByLessThanAStepAndIsTakenOutAgain) {
     const float step = i < 4 ? 2 : 20;
     // The largest value is clipped one step and may be off by the noise too.
     EXPECT_LE(std::abs(answers[i] - exact[i]), (exact[i] == exact[i / 4 * 4 + 3] ? 1.5f : 0.5f) * step + 1e-4f) << i;
+  }
+}
+
+TEST_F(ActivationStudyTest, AdaptiveWidthsKeepWithinTheirBitsAndKeepTheMeansOfChannels) {
+  const std::vector<float> exact = {0, 1, 3.4f, 8, 0, 10, 34, 80};
+  double last = std::numeric_limits<double>::infinity();
+  for (const auto& [text, bits] :
+       {std::pair("adaptive:2", 2), std::pair("adaptive:3.9", 3), std::pair("adaptive:6", 6)}) {
+    const BlockQuantizer quantizer = Prepare(text);
+    EXPECT_LE(bits, quantizer.nominal_bits);
+    EXPECT_LT(quantizer.nominal_bits, bits + 1);
+    const std::vector<float> answers = Answers(*study_, quantizer, Images());
+    EXPECT_NEAR(answers[0] + answers[1] + answers[2] + answers[3], 12.4, 1e-4) << text;
+    EXPECT_NEAR(answers[4] + answers[5] + answers[6] + answers[7], 124, 1e-3) << text;
+    double error = 0;
+    for (size_t i = 0; i < exact.size(); ++i) error += (answers[i] - exact[i]) * (answers[i] - exact[i]);
+    EXPECT_LT(error, last) << text;
+    last = error;
   }
 }
 
