@@ -6,6 +6,8 @@
 // has 64 cells to store.
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "engine/codec/avx512_vbmi/cells.h"
 #include "engine/codec/avx512_vbmi/kernels.h"
 #include "engine/codec/avx512_vbmi/windows.h"
@@ -13,12 +15,11 @@
 namespace bitstage::codec::avx512_vbmi {
 namespace {
 
-constexpr int kRegisterLanes = 16;
+constexpr int kHalf = 16;        // lanes of a register of words
 constexpr int kBlockCells = 64;  // of a lane between two transposes
 constexpr int kMaxTables = 16;
 constexpr int kMaxIndexBits = 8;
 constexpr int64_t kFewLanes = 4;  // up to these, scalar decoding is as fast
-constexpr __mmask64 kLowBytes = 0x1111111111111111u;
 
 // A table by the next 8 bits: code lengths, and what the code stands for (a code where cells are single symbols).
 struct alignas(64) ByteTable {
@@ -92,20 +93,15 @@ inline __attribute__((always_inline)) void StorePairs(const CellTables& tables, 
   }
 }
 
-// `registers` x 16 lanes.
+// `registers` x 32 lanes.
 template <int entries, bool one_table, int registers>
 class Lanes {
  public:
   Lanes(const Job& job, int64_t active, const uint32_t* positions) : job_(job), active_(active) {
-    for (int z = 0; z < registers; ++z) {
-      windows_[z].begin = _mm512_load_si512(positions + z * kRegisterLanes);
-      windows_[z].used = _mm512_setzero_si512();
-    }
+    for (int z = 0; z < registers; ++z) windows_[z].Begin(positions + z * Windows::kLanes);
   }
   void Leave(uint32_t* positions) const {
-    for (int z = 0; z < registers; ++z) {
-      _mm512_store_si512(positions + z * kRegisterLanes, windows_[z].Position());
-    }
+    for (int z = 0; z < registers; ++z) windows_[z].Leave(positions + z * Windows::kLanes);
   }
 
   void Rows(int64_t first_row, int64_t rows) {
@@ -138,90 +134,112 @@ class Lanes {
  private:
   // A code that all index bits but the last leave open is as long as the index: half the table says every length.
   static constexpr int kLengthEntries = entries > 64 ? entries / 2 : 64;
-  // Cells are decoded by fours: at most 24, 28 or 32 bits. So many fours go with one refill; before the last one 64
-  // bits may have been used.
+  static constexpr int kMostBits = entries > 128 ? 8 : 7;
+  // Cells are decoded by fours, so many with one refill. Before one of them what was used is dropped, as
+  // Windows::Next() wants it.
   static constexpr int kFours = entries > 128 ? 3 : 4;
-  static_assert(4 * kFours * (entries > 128 ? 8 : 7) <= Windows::kValidBits);
+  static constexpr int kDropFour = entries > 128 ? 1 : 2;
+  static_assert(7 + 4 * kMostBits * kFours <= 128 && 7 + 4 * kMostBits * kDropFour < 64 &&
+                4 * kMostBits * (kFours - 1 - kDropFour) < 64);
   static constexpr int kBlockFours = kBlockCells / 4;
-  // Registers that take their steps together: tables of many channels are loaded for two at once.
-  static constexpr int kTogether = one_table || registers == 1 ? 1 : 2;
+  static constexpr __mmask64 kLowBytes = 0x5555555555555555u;  // of words
+  static constexpr __mmask64 kHighBytes = 0xaaaaaaaaaaaaaaaau;
 
-  // Decodes `cells` (1…4) of each lane of kTogether registers from `z` on, the four-th after a refill, to
-  // out_[register][at].
-  inline __attribute__((always_inline)) void Four(Windows* all, int z, int four, int cells, int at, int64_t& channel) {
-    __m512i window[kTogether];
-    __m512i packed[kTogether];
-#pragma GCC unroll 4
-    for (int i = 0; i < kTogether; ++i) {
-      Windows& windows = all[z + i];
-      if (four == 0) windows.Refill(job_.stream, job_.end);
-      packed[i] = _mm512_setzero_si512();
-      window[i] = four + 1 == kFours ? windows.Next() : windows.NearNext();
-    }
+  // The lower bytes of `first`, those of `second` above them.
+  static inline __attribute__((always_inline)) __m512i Bytes(__m512i first, __m512i second) {
+    const __m512i swapped = _mm512_broadcast_i32x4(_mm_set_epi8(14, 15, 12, 13, 10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 0, 1));
+    return _mm512_mask_shuffle_epi8(first, kHighBytes, second, swapped);
+  }
+
+  // Decodes `cells` (1…4) of each of windows_[z]'s lanes, the four-th after a refill, to out_[…][at].
+  template <int four>
+  inline __attribute__((always_inline)) void Four(Windows& windows, int z, int cells, int at, int64_t& channel) {
+    if (four == 0) windows.Refill(job_.stream, job_.end);
+    __m512i window;  // its low byte, at least, is the next cell's
+    __m512i after;   // the bits behind those of `window`
+    windows.template Next<four == kDropFour>(&window, &after);
+    __m512i used = _mm512_setzero_si512();
+    __m512i cell[4];
 #pragma GCC unroll 4
     for (int step = 0; step < 4; ++step) {
-      if (step >= cells) {
-        for (__m512i& some : packed) some = _mm512_srli_epi32(some, 8);
-        continue;
-      }
+      // With one table the look-up of symbols waits for four cells.
+      cell[step] = window;
+      if (step >= cells) continue;
       const ByteTable* table = job_.byte_tables;
       if constexpr (!one_table) {
         table += job_.tables.group_of[channel];
         if (++channel == job_.tables.channels) channel = 0;
+        cell[step] = Look<entries>(table->symbol, window, kLowBytes);
       }
-#pragma GCC unroll 4
-      for (int i = 0; i < kTogether; ++i) {
-        const __m512i length = Look<kLengthEntries>(table->length, window[i], kLowBytes);
-        // With one table the look-up of symbols waits for four cells.
-        const __m512i cell = one_table ? window[i] : Look<entries>(table->symbol, window[i], kLowBytes);
-        packed[i] = _mm512_shrdi_epi32(packed[i], cell, 8);
-        window[i] = _mm512_srlv_epi32(window[i], length);
-        all[z + i].used = _mm512_add_epi32(all[z + i].used, length);
+      const __m512i length = Look<kLengthEntries>(table->length, window, kLowBytes);
+      used = _mm512_add_epi16(used, length);
+      if (step == 2) {
+        window = _mm512_srlv_epi16(window, length);
+      } else if (step < 2) {
+        window = _mm512_shrdv_epi16(window, after, length);
+        if (step == 0) after = _mm512_srlv_epi16(after, length);
       }
     }
-#pragma GCC unroll 4
-    for (int i = 0; i < kTogether; ++i) {
-      out_[z + i][at] = one_table ? Look<entries>(job_.byte_tables->symbol, packed[i], ~__mmask64{0}) : packed[i];
-    }
+    windows.Use(used);
+    const __m512i first = Bytes(cell[0], cell[1]);
+    const __m512i second = Bytes(cell[2], cell[3]);
+    Keep(Windows::LowerWords(first, second), &out_[2 * z][at]);
+    Keep(Windows::UpperWords(first, second), &out_[2 * z + 1][at]);
+  }
+  inline __attribute__((always_inline)) void Keep(__m512i cells, __m512i* to) const {
+    *to = one_table ? Look<entries>(job_.byte_tables->symbol, cells, ~__mmask64{0}) : cells;
   }
 
-  // Stores the cells of out_[z]; `to` is lane 0's place.
-  inline __attribute__((always_inline)) void Put(int z, int64_t cells, uint8_t* to) {
-    Transpose(out_[z]);
-    const int64_t lanes = active_ - z * kRegisterLanes < kRegisterLanes ? active_ - z * kRegisterLanes : kRegisterLanes;
-    to += z * kRegisterLanes * job_.lane_codes;
-    for (int64_t l = 0; l < lanes; ++l, to += job_.lane_codes) {
-      if (job_.tables.pairs) {
-        StorePairs(job_.tables, out_[z][l], cells, to);
-      } else if (cells >= kBlockCells) {
-        _mm512_storeu_si512(to, out_[z][l]);
-      } else {
-        _mm512_mask_storeu_epi8(to, First(cells), out_[z][l]);
-      }
-    }
-  }
-
-  // Blocks of kBlockCells cells of each lane.
-  void Blocks(int64_t blocks, uint8_t* to) {
-    Windows windows[registers];
-    for (int z = 0; z < registers; ++z) windows[z] = windows_[z];
-    const int64_t fours = blocks * kBlockFours;
-    int64_t channel[registers] = {};
-    for (int64_t begin = 0; begin < fours; begin += kFours) {
-#pragma GCC unroll 4
-      for (int four = 0; four < kFours; ++four) {
-        if (begin + four >= fours) break;
-        const auto at = static_cast<int>((begin + four) % kBlockFours);
-#pragma GCC unroll 4
-        for (int z = 0; z < registers; z += kTogether) {
-          Four(windows, z, four, 4, at, channel[z]);
-          if (at == kBlockFours - 1) PutBlock(z, (begin + four) / kBlockFours, to);
+  // Stores `cells` cells of each of windows_[z]'s lanes; `to` is lane 0's place.
+  __attribute__((noinline)) void Put(int z, int64_t cells, uint8_t* to) {
+    to += z * Windows::kLanes * job_.lane_codes;
+    int64_t lanes = active_ - z * Windows::kLanes;
+    for (int half = 2 * z; half < 2 * z + 2; ++half, lanes -= kHalf) {
+      if (lanes <= 0) return;
+      Transpose(out_[half]);
+      for (int64_t l = 0; l < (lanes < kHalf ? lanes : kHalf); ++l, to += job_.lane_codes) {
+        if (job_.tables.pairs) {
+          StorePairs(job_.tables, out_[half][l], cells, to);
+        } else if (cells >= kBlockCells) {
+          _mm512_storeu_si512(to, out_[half][l]);
+        } else {
+          _mm512_mask_storeu_epi8(to, First(cells), out_[half][l]);
         }
       }
     }
-    for (int z = 0; z < registers; ++z) windows_[z] = windows[z];
   }
-  __attribute__((noinline)) void PutBlock(int first, int64_t block, uint8_t* to) {
+
+  // Blocks of kBlockCells cells of each lane. The second register's lanes follow behind the first's, so that one's
+  // refill falls into the other's look-ups.
+  void Blocks(int64_t blocks, uint8_t* to) {
+    constexpr int kBehind = registers == 1 ? 0 : kFours / 2;
+    Windows first = windows_[0];  // copies: what `this` points to stays in memory
+    Windows second = windows_[registers - 1];
+    const int64_t fours = blocks * kBlockFours;
+    int64_t channel[registers] = {};
+    const auto decode = [&](auto four, Windows& windows, int z, int64_t at) __attribute__((always_inline)) {
+      if (at < 0 || at >= fours) return;
+      const auto within = static_cast<int>(at % kBlockFours);
+      Four<four.value>(windows, z, 4, within, channel[z]);
+      if (within == kBlockFours - 1) PutBlock(z, at / kBlockFours, to);
+    };
+    const auto both = [&](auto four, int64_t at) __attribute__((always_inline)) {
+      decode(four, first, 0, at);
+      if constexpr (registers == 2) {
+        constexpr int kFour = (four.value + kFours - kBehind) % kFours;
+        decode(std::integral_constant<int, kFour>{}, second, 1, at - kBehind);
+      }
+    };
+    for (int64_t at = 0; at < fours + kBehind; at += kFours) {
+      both(std::integral_constant<int, 0>{}, at);
+      both(std::integral_constant<int, 1>{}, at + 1);
+      both(std::integral_constant<int, 2>{}, at + 2);
+      if constexpr (kFours == 4) both(std::integral_constant<int, 3>{}, at + 3);
+    }
+    windows_[0] = first;
+    if constexpr (registers == 2) windows_[1] = second;
+  }
+  void PutBlock(int z, int64_t block, uint8_t* to) {
     const int64_t channels = job_.tables.channels;
     if (!job_.tables.pairs) {
       to += block * kBlockCells;
@@ -231,26 +249,26 @@ class Lanes {
       const int64_t in_row = channels / kBlockCells;
       to += 2 * (block / in_row) * channels + block % in_row * kBlockCells;
     }
-    for (int z = first; z < first + kTogether; ++z) Put(z, kBlockCells, to);
+    Put(z, kBlockCells, to);
   }
 
   // `cells` (at most kBlockCells) of each lane, from channel `channel` on.
   void Some(int64_t& channel, int64_t cells, uint8_t* to) {
     const int64_t begin = channel;
-    for (int z = 0; z < registers; z += kTogether) {
+    for (int z = 0; z < registers; ++z) {
       channel = begin;
       int at = 0;
       for (int64_t left = cells; left > 0; left -= 4) {
-        Four(windows_, z, 0, static_cast<int>(left < 4 ? left : 4), at++, channel);
+        Four<0>(windows_[z], z, static_cast<int>(left < 4 ? left : 4), at++, channel);
       }
+      Put(z, cells, to);
     }
-    for (int z = 0; z < registers; ++z) Put(z, cells, to);
   }
 
   const Job job_;
   const int64_t active_;
   Windows windows_[registers];
-  __m512i out_[registers][kRegisterLanes];  // by four: four cells of each lane
+  __m512i out_[2 * registers][kHalf];  // by four: four cells of each of kHalf lanes
 };
 
 template <int entries, bool one_table, int registers>
@@ -265,9 +283,7 @@ using RowsDecoder = void (*)(const Job&, int64_t, int64_t, int64_t, uint32_t*);
 
 template <int entries, bool one_table>
 RowsDecoder ForRegisters(int64_t lanes) {
-  if (lanes <= 16) return DecodeRows<entries, one_table, 1>;
-  if (lanes <= 32) return DecodeRows<entries, one_table, 2>;
-  return DecodeRows<entries, one_table, 4>;
+  return lanes <= Windows::kLanes ? DecodeRows<entries, one_table, 1> : DecodeRows<entries, one_table, 2>;
 }
 
 template <bool one_table>

@@ -1,5 +1,5 @@
-// Where sixteen lanes of a stream stand, with the bits that follow: 128 of each lane come with one load, and shifts
-// across two words bring any 32 of them into a register of sixteen lanes.
+// Where 32 lanes of a stream stand, with the bits that follow: 128 of each lane come with one load, and shifts across
+// two words bring any 32 of them into two registers of 32 words.
 #pragma once
 
 #include <immintrin.h>
@@ -22,94 +22,147 @@ struct StreamEnd {
   static constexpr int64_t kLeastBits = 96;
 };
 
-struct Windows {
-  static constexpr int kLanes = 16;
-  // After Refill(): of each lane. A lane at the stream's end sees what lies behind it, and zeros.
-  static constexpr int kValidBits = 121;
+// Two registers of 32-bit numbers become one of words, and back: number i of the first is the lower word of i.
+inline __attribute__((always_inline)) __m512i JoinWords(__m512i lower, __m512i upper) {
+  return _mm512_or_si512(lower, _mm512_slli_epi32(upper, 16));
+}
+inline __attribute__((always_inline)) void SplitWords(__m512i words, __m512i* lower, __m512i* upper) {
+  *lower = _mm512_and_si512(words, _mm512_set1_epi32(0xffff));
+  *upper = _mm512_srli_epi32(words, 16);
+}
 
-  __m512i begin;  // bits from the stream's beginning to low[…]'s first
-  __m512i used;   // bits of low[…] and high[…] that are behind a lane
-  // 128 bits of each lane: [0] those of the even lanes, [1] of the odd ones.
-  __m512i low[2], high[2];
+// Words of lanes stand as JoinWords() has them: lanes 0 to 15 are the lower words, lanes 16 to 31 the upper.
+class Windows {
+ public:
+  static constexpr int kLanes = 32;
 
-  [[nodiscard]] inline __attribute__((always_inline)) __m512i Position() const { return _mm512_add_epi32(begin, used); }
+  // positions: bits from the stream's beginning, kLanes of them.
+  void Begin(const uint32_t* positions) {
+#pragma GCC unroll 4
+    for (int half = 0; half < 2; ++half) begin_[half] = _mm512_load_si512(positions + half * kLanes / 2);
+    moved_ = used_ = _mm512_setzero_si512();
+  }
+  void Leave(uint32_t* positions) const {
+    __m512i position[2];
+    Positions(position);
+#pragma GCC unroll 4
+    for (int half = 0; half < 2; ++half) _mm512_store_si512(positions + half * kLanes / 2, position[half]);
+  }
 
-  // Leaves fewer than 8 bits used.
+  // Loads what follows: at least 121 bits a lane. A lane at the stream's end sees what lies behind it, and zeros.
   inline __attribute__((always_inline)) void Refill(const uint8_t* stream, const StreamEnd& end) {
-    const __m512i position = _mm512_min_epu32(Position(), end.limit);
-    const __m512i wanted = _mm512_srli_epi32(position, 3);
-    const __m512i byte = _mm512_min_epu32(wanted, end.last_byte);
-    begin = _mm512_slli_epi32(byte, 3);
-    used = _mm512_sub_epi32(position, begin);  // below 128
-    __m512i quarters[4];                       // lanes i, i + 4, i + 8, i + 12
-    Load(stream, byte, quarters);
-    for (int odd = 0; odd < 2; ++odd) {
-      low[odd] = _mm512_unpacklo_epi64(quarters[odd], quarters[odd + 2]);
-      high[odd] = _mm512_unpackhi_epi64(quarters[odd], quarters[odd + 2]);
+    __m512i position[2];
+    Positions(position);
+    alignas(64) uint32_t at[kLanes];
+    __m512i left[2];
+    __mmask16 is_late = 0;
+#pragma GCC unroll 4
+    for (int half = 0; half < 2; ++half) {
+      const __m512i held = _mm512_min_epu32(position[half], end.limit);
+      const __m512i wanted = _mm512_srli_epi32(held, 3);
+      const __m512i byte = _mm512_min_epu32(wanted, end.last_byte);
+      _mm512_store_si512(at + half * kLanes / 2, byte);
+      begin_[half] = _mm512_slli_epi32(byte, 3);
+      left[half] = _mm512_sub_epi32(held, begin_[half]);  // below 128
+      is_late |= _mm512_cmpgt_epu32_mask(wanted, end.last_byte);
     }
-    if (_mm512_cmpgt_epu32_mask(wanted, end.last_byte) != 0) Move();
+    // Through memory: taken out of registers one by one they would wait for each other.
+    __asm__("" : "+m"(at));
+    used_ = JoinWords(left[0], left[1]);
+    moved_ = _mm512_setzero_si512();
+#pragma GCC unroll 4
+    for (int half = 0; half < 2; ++half) {
+      __m512i quarters[4];  // lanes i, i + 4, i + 8, i + 12
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) quarters[i] = Load(stream, at + half * kLanes / 2 + i);
+#pragma GCC unroll 4
+      for (int odd = 0; odd < 2; ++odd) {
+        low_[2 * odd + half] = _mm512_unpacklo_epi64(quarters[odd], quarters[odd + 2]);
+        high_[2 * odd + half] = _mm512_unpackhi_epi64(quarters[odd], quarters[odd + 2]);
+      }
+    }
+    if (is_late != 0) {
+      Drop();
+      Drop();
+    }
   }
 
-  // The next 32 bits of each lane; fewer than 64 were used.
-  [[nodiscard]] inline __attribute__((always_inline)) __m512i NearNext() const {
-    return Interleave(_mm512_shrdv_epi64(low[0], high[0], used), _mm512_shrdv_epi64(low[1], high[1], OddUsed()));
+  // The next 32 bits of each lane, the first of them in `lower`. Fewer than 64 may have been used since the refill, or
+  // since Next<true>, which drops them: 128 are there after a refill at most.
+  template <bool drop>
+  inline __attribute__((always_inline)) void Next(__m512i* lower, __m512i* upper) {
+    __m512i words[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      const __m512i count = Used(i);
+      words[i] = _mm512_shrdv_epi64(low_[i], high_[i], count);
+      if constexpr (drop) {
+        low_[i] = words[i];
+        high_[i] = _mm512_shrdv_epi64(high_[i], _mm512_setzero_si512(), count);
+      }
+    }
+    if constexpr (drop) {
+      moved_ = _mm512_add_epi16(moved_, used_);
+      used_ = _mm512_setzero_si512();
+    }
+    const __m512i first = EvenAndOdd(words[0], words[2]);
+    const __m512i second = EvenAndOdd(words[1], words[3]);
+    *lower = LowerWords(first, second);
+    *upper = UpperWords(first, second);
   }
-  // The same, fewer than 128 used.
-  [[nodiscard]] inline __attribute__((always_inline)) __m512i Next() const {
-    return Interleave(Shifted(low[0], high[0], used), Shifted(low[1], high[1], OddUsed()));
+  // bits: words, at most 32.
+  inline __attribute__((always_inline)) void Use(__m512i bits) { used_ = _mm512_add_epi16(used_, bits); }
+
+  // Of two registers of 32-bit lanes the lower words, the first's lower; and the upper ones.
+  static inline __attribute__((always_inline)) __m512i LowerWords(__m512i first, __m512i second) {
+    return _mm512_mask_shuffle_epi8(first, 0xccccccccccccccccu, second, SwappedWords());
+  }
+  static inline __attribute__((always_inline)) __m512i UpperWords(__m512i first, __m512i second) {
+    return _mm512_mask_shuffle_epi8(second, 0x3333333333333333u, first, SwappedWords());
   }
 
  private:
-  // Begins behind what was used.
-  inline __attribute__((always_inline)) void Move() {
-    const __m512i word = _mm512_set1_epi64(64);
-    for (int odd = 0; odd < 2; ++odd) {
-      const __m512i count = odd != 0 ? OddUsed() : used;
-      const __mmask8 far = _mm512_test_epi64_mask(count, word);
-      low[odd] = _mm512_mask_mov_epi64(low[odd], far, high[odd]);
-      high[odd] = _mm512_mask_mov_epi64(high[odd], far, _mm512_setzero_si512());
-      low[odd] = _mm512_shrdv_epi64(low[odd], high[odd], count);
-      high[odd] = _mm512_shrdv_epi64(high[odd], _mm512_setzero_si512(), count);
-    }
-    begin = Position();
-    used = _mm512_setzero_si512();
+  inline __attribute__((always_inline)) void Positions(__m512i* position) const {
+    SplitWords(_mm512_add_epi16(moved_, used_), &position[0], &position[1]);
+#pragma GCC unroll 4
+    for (int half = 0; half < 2; ++half) position[half] = _mm512_add_epi32(position[half], begin_[half]);
   }
-  [[nodiscard]] inline __attribute__((always_inline)) __m512i OddUsed() const {
-    return _mm512_shuffle_epi32(used, static_cast<_MM_PERM_ENUM>(0xf5));
+  // What was used of low_[i], in the lower six bits of 64.
+  [[nodiscard]] inline __attribute__((always_inline)) __m512i Used(int i) const {
+    return i == 0 ? used_ : _mm512_srli_epi64(used_, static_cast<unsigned>(16 * i));
   }
-  static inline __attribute__((always_inline)) __m512i Shifted(__m512i low, __m512i high, __m512i count) {
-    const __mmask8 far = _mm512_test_epi64_mask(count, _mm512_set1_epi64(64));
-    return _mm512_shrdv_epi64(_mm512_mask_mov_epi64(low, far, high),
-                              _mm512_mask_mov_epi64(high, far, _mm512_setzero_si512()), count);
+  // Drops what was used, at most 63 bits.
+  inline __attribute__((always_inline)) void Drop() {
+    const __m512i used = _mm512_min_epu16(used_, _mm512_set1_epi16(63));
+    const __m512i later = _mm512_sub_epi16(used_, used);
+    used_ = used;
+    __m512i unused[2];
+    Next<true>(&unused[0], &unused[1]);
+    used_ = later;
   }
-  static inline __attribute__((always_inline)) __m512i Interleave(__m512i even, __m512i odd) {
+  static inline __attribute__((always_inline)) __m512i EvenAndOdd(__m512i even, __m512i odd) {
     return _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, static_cast<_MM_PERM_ENUM>(0xa0));
   }
-
-  // Sixteen bytes at each lane's byte: one by one they take as long as a gather of four each.
-  static inline __attribute__((always_inline)) void Load(const uint8_t* stream, __m512i byte, __m512i* quarters) {
-    const __m128i bytes[4] = {_mm512_castsi512_si128(byte), _mm512_extracti32x4_epi32(byte, 1),
-                              _mm512_extracti32x4_epi32(byte, 2), _mm512_extracti32x4_epi32(byte, 3)};
-    uint64_t at[16];
-    for (int i = 0; i < 4; ++i) {
-      const auto first = static_cast<uint64_t>(_mm_cvtsi128_si64(bytes[i]));
-      const auto second = static_cast<uint64_t>(_mm_extract_epi64(bytes[i], 1));
-      at[4 * i] = static_cast<uint32_t>(first);
-      at[4 * i + 1] = first >> 32;
-      at[4 * i + 2] = static_cast<uint32_t>(second);
-      at[4 * i + 3] = second >> 32;
-    }
-    for (int i = 0; i < 4; ++i) {
-      const __m256i lower =
-          _mm256_inserti128_si256(_mm256_castsi128_si256(At(stream, at[i])), At(stream, at[i + 4]), 1);
-      const __m256i upper =
-          _mm256_inserti128_si256(_mm256_castsi128_si256(At(stream, at[i + 8])), At(stream, at[i + 12]), 1);
-      quarters[i] = _mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1);
-    }
+  static inline __attribute__((always_inline)) __m512i SwappedWords() {
+    return _mm512_broadcast_i32x4(_mm_set_epi8(13, 12, 15, 14, 9, 8, 11, 10, 5, 4, 7, 6, 1, 0, 3, 2));
   }
-  static inline __attribute__((always_inline)) __m128i At(const uint8_t* stream, uint64_t byte) {
+
+  // Sixteen bytes from at[0], [4], [8] and [12] on: one by one they take as long as a gather of four each.
+  static inline __attribute__((always_inline)) __m512i Load(const uint8_t* stream, const uint32_t* at) {
+    __m512i all = _mm512_zextsi128_si512(At(stream, at[0]));
+    all = _mm512_mask_broadcast_i32x4(all, 0x00f0, At(stream, at[4]));
+    all = _mm512_mask_broadcast_i32x4(all, 0x0f00, At(stream, at[8]));
+    return _mm512_mask_broadcast_i32x4(all, 0xf000, At(stream, at[12]));
+  }
+  static inline __attribute__((always_inline)) __m128i At(const uint8_t* stream, uint32_t byte) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(stream + byte));
   }
+
+  __m512i begin_[2];  // 32 bits a lane: from the stream's beginning to what was first loaded
+  __m512i moved_;     // words: bits that were dropped since
+  __m512i used_;      // words: bits of low_[…] and high_[…] that are behind a lane
+  // 128 bits of each lane whose word is the i-th of four.
+  __m512i low_[4], high_[4];
 };
 
 }  // namespace
