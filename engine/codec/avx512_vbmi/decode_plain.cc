@@ -1,22 +1,22 @@
-// Plain frames, AVX-512 VBMI: one lane of the frame a 32-bit lane of a register, 16 to 64 of them in step.
+// Plain frames, AVX-512 VBMI: one lane of the frame a word of a register, 32 or 64 of them in step.
 //
-// A load a lane fetches 128 bits (windows.h); code lengths come out of a table of 64 to 256 bytes that lies in
-// registers (vpermb, vpermi2b), so twelve or sixteen cells follow from one load. All lanes stand at the same channel at
-// the same time: a table a channel costs a load. Sixteen steps of four cells make a 16 x 16 transpose, and each lane
-// has 64 cells to store.
+// A load a lane fetches 128 bits, shifts bring 32 of them into words (windows.h); code lengths come out of a table of
+// 64 or 128 bytes that lies in registers (vpermb, vpermi2b), so twelve or sixteen cells follow from one load. All lanes
+// of a register stand at the same channel at the same time: a table a channel costs a load. What bounds it is latency,
+// seven cycles a look-up and its shift and then that of the loads: 64 lanes are two registers.
 #include <immintrin.h>
 
 #include <type_traits>
 
 #include "engine/codec/avx512_vbmi/cells.h"
 #include "engine/codec/avx512_vbmi/kernels.h"
+#include "engine/codec/avx512_vbmi/lane_cells.h"
 #include "engine/codec/avx512_vbmi/windows.h"
 
 namespace bitstage::codec::avx512_vbmi {
 namespace {
 
-constexpr int kHalf = 16;        // lanes of a register of words
-constexpr int kBlockCells = 64;  // of a lane between two transposes
+constexpr int kBlockCells = 16;  // of a lane between two transposes
 constexpr int kMaxTables = 16;
 constexpr int kMaxIndexBits = 8;
 constexpr int64_t kFewLanes = 4;  // up to these, scalar decoding is as fast
@@ -35,63 +35,6 @@ struct Job {
   uint8_t* codes;      // of lane 0
   int64_t lane_codes;  // from lane to lane
 };
-
-// 16 registers of 16 lanes x 4 cells become 16 lanes of 64 cells.
-inline __attribute__((always_inline)) void Transpose(__m512i* r) {
-  __m512i t[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-    t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-    r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-    r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-    r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-    t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-    r[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-    r[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd);
-  }
-}
-
-// `cells` as two codes each, to the pixels at `to` and channels codes behind it; they begin a row and are either whole
-// rows or a part of one.
-inline __attribute__((always_inline)) void StorePairs(const CellTables& tables, __m512i cells, int64_t count,
-                                                      uint8_t* to) {
-  const __m512i mask = _mm512_set1_epi8(static_cast<char>((1 << tables.bits_of[0]) - 1));
-  const __m128i bits = _mm_cvtsi32_si128(tables.bits_of[0]);
-  const __m128i shift = _mm_cvtsi32_si128(tables.shift_of[0]);
-  const __m512i first = _mm512_sll_epi16(_mm512_and_si512(cells, mask), shift);
-  const __m512i second = _mm512_sll_epi16(_mm512_and_si512(_mm512_srl_epi16(cells, bits), mask), shift);
-  const int64_t channels = tables.channels;
-  if (channels == 16) {
-    const auto row = [&](int i, __m128i a, __m128i b) {
-      if (16 * i >= count) return;
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32 * i), a);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32 * i + 16), b);
-    };
-    row(0, _mm512_castsi512_si128(first), _mm512_castsi512_si128(second));
-    row(1, _mm512_extracti32x4_epi32(first, 1), _mm512_extracti32x4_epi32(second, 1));
-    row(2, _mm512_extracti32x4_epi32(first, 2), _mm512_extracti32x4_epi32(second, 2));
-    row(3, _mm512_extracti32x4_epi32(first, 3), _mm512_extracti32x4_epi32(second, 3));
-    return;
-  }
-  for (int64_t done = 0; done < count; done += channels, to += channels) {
-    const int64_t here = count - done < channels ? count - done : channels;
-    const __mmask64 bytes = First(here) << done;
-    _mm512_mask_storeu_epi8(to, bytes, first);
-    _mm512_mask_storeu_epi8(to + channels, bytes, second);
-  }
-}
 
 // `registers` x 32 lanes.
 template <int entries, bool one_table, int registers>
@@ -142,23 +85,17 @@ class Lanes {
   static_assert(7 + 4 * kMostBits * kFours <= 128 && 7 + 4 * kMostBits * kDropFour < 64 &&
                 4 * kMostBits * (kFours - 1 - kDropFour) < 64);
   static constexpr int kBlockFours = kBlockCells / 4;
-  static constexpr __mmask64 kLowBytes = 0x5555555555555555u;  // of words
-  static constexpr __mmask64 kHighBytes = 0xaaaaaaaaaaaaaaaau;
-
-  // The lower bytes of `first`, those of `second` above them.
-  static inline __attribute__((always_inline)) __m512i Bytes(__m512i first, __m512i second) {
-    const __m512i swapped = _mm512_broadcast_i32x4(_mm_set_epi8(14, 15, 12, 13, 10, 11, 8, 9, 6, 7, 4, 5, 2, 3, 0, 1));
-    return _mm512_mask_shuffle_epi8(first, kHighBytes, second, swapped);
-  }
+  // Of out_: those of a block, unless refills and blocks do not end together.
+  static constexpr int kKeptFours = kFours == kBlockFours ? kBlockFours : 2 * kBlockFours;
 
   // Decodes `cells` (1…4) of each of windows_[z]'s lanes, the four-th after a refill, to out_[…][at].
   template <int four>
-  inline __attribute__((always_inline)) void Four(Windows& windows, int z, int cells, int at, int64_t& channel) {
-    if (four == 0) windows.Refill(job_.stream, job_.end);
+  inline __attribute__((always_inline)) void Four(Windows& windows, int z, int cells, int at, int64_t& channel,
+                                                  const Masks& masks) {
+    if (four == 0) windows.Refill(job_.stream, job_.end, masks);
     __m512i window;  // its low byte, at least, is the next cell's
     __m512i after;   // the bits behind those of `window`
-    windows.template Next<four == kDropFour>(&window, &after);
-    __m512i used = _mm512_setzero_si512();
+    windows.template Next<four == kDropFour>(masks, &window, &after);
     __m512i cell[4];
 #pragma GCC unroll 4
     for (int step = 0; step < 4; ++step) {
@@ -169,43 +106,66 @@ class Lanes {
       if constexpr (!one_table) {
         table += job_.tables.group_of[channel];
         if (++channel == job_.tables.channels) channel = 0;
-        cell[step] = Look<entries>(table->symbol, window, kLowBytes);
+        cell[step] = Look<entries>(table->symbol, window, ~__mmask64{0});
       }
-      const __m512i length = Look<kLengthEntries>(table->length, window, kLowBytes);
-      used = _mm512_add_epi16(used, length);
-      if (step == 2) {
-        window = _mm512_srlv_epi16(window, length);
-      } else if (step < 2) {
-        window = _mm512_shrdv_epi16(window, after, length);
-        if (step == 0) after = _mm512_srlv_epi16(after, length);
-      }
+      const __m512i length = Look<kLengthEntries>(table->length, window, ~__mmask64{0});
+      windows.Use(length);
+      // Shifts take a length's lowest bits alone. What comes in from above is not looked at.
+      window = _mm512_shrdv_epi16(window, after, length);
+      after = _mm512_shrdv_epi16(after, after, length);
     }
-    windows.Use(used);
-    const __m512i first = Bytes(cell[0], cell[1]);
-    const __m512i second = Bytes(cell[2], cell[3]);
-    Keep(Windows::LowerWords(first, second), &out_[2 * z][at]);
-    Keep(Windows::UpperWords(first, second), &out_[2 * z + 1][at]);
+    const __m512i first = masks.LowerBytes(cell[0], cell[1]);
+    const __m512i second = masks.LowerBytes(cell[2], cell[3]);
+    Keep(masks.LowerWords(first, second), &out_[2 * z][at]);
+    Keep(masks.UpperWords(first, second), &out_[2 * z + 1][at]);
   }
   inline __attribute__((always_inline)) void Keep(__m512i cells, __m512i* to) const {
     *to = one_table ? Look<entries>(job_.byte_tables->symbol, cells, ~__mmask64{0}) : cells;
   }
 
-  // Stores `cells` cells of each of windows_[z]'s lanes; `to` is lane 0's place.
-  __attribute__((noinline)) void Put(int z, int64_t cells, uint8_t* to) {
-    to += z * Windows::kLanes * job_.lane_codes;
-    int64_t lanes = active_ - z * Windows::kLanes;
-    for (int half = 2 * z; half < 2 * z + 2; ++half, lanes -= kHalf) {
-      if (lanes <= 0) return;
-      Transpose(out_[half]);
-      for (int64_t l = 0; l < (lanes < kHalf ? lanes : kHalf); ++l, to += job_.lane_codes) {
-        if (job_.tables.pairs) {
-          StorePairs(job_.tables, out_[half][l], cells, to);
-        } else if (cells >= kBlockCells) {
-          _mm512_storeu_si512(to, out_[half][l]);
-        } else {
-          _mm512_mask_storeu_epi8(to, First(cells), out_[half][l]);
-        }
+  // Stores `cells` cells of each of windows_[z]'s lanes, out_[…][from] and so on; `to` is lane 0's place.
+  inline __attribute__((always_inline)) void Put(int z, int64_t from, int64_t cells, uint8_t* to) const {
+    const int64_t step = job_.lane_codes;
+    const bool is_whole = cells == kBlockCells && active_ >= (z + 1) * Windows::kLanes;
+    to += z * Windows::kLanes * step;
+    if (!is_whole || (job_.tables.pairs && job_.tables.channels % kBlockCells != 0)) {
+      PutSome(z, from, cells, to);
+      return;
+    }
+    for (int half = 2 * z; half < 2 * z + 2; ++half, to += kHalf * step) {
+      __m512i of_lanes[4];
+      Transpose(out_[half] + from, of_lanes);
+      if (job_.tables.pairs) {
+        __m512i seconds[4];
+        for (int i = 0; i < 4; ++i) pixels_.Split(of_lanes[i], &of_lanes[i], &seconds[i]);
+        uint8_t* const second = to + job_.tables.channels;
+        ForLanes(seconds, [=](__m128i codes, int lane) { Store(second + lane * step, codes); });
       }
+      ForLanes(of_lanes, [=](__m128i codes, int lane) { Store(to + lane * step, codes); });
+    }
+  }
+  // Cells of lanes that are there; they begin a row of pairs and are either whole rows or a part of one.
+  __attribute__((noinline)) void PutSome(int z, int64_t from, int64_t cells, uint8_t* to) const {
+    for (int half = 2 * z; half < 2 * z + 2; ++half, to += kHalf * job_.lane_codes) {
+      const int64_t lanes = active_ - half * kHalf;
+      __m512i of_lanes[4];
+      Transpose(out_[half] + from, of_lanes);
+      ForLanes(of_lanes, [&](__m128i codes, int lane) {
+        if (lane >= lanes) return;
+        uint8_t* at = to + lane * job_.lane_codes;
+        if (!job_.tables.pairs) {
+          _mm_mask_storeu_epi8(at, static_cast<__mmask16>(First(cells)), codes);
+          return;
+        }
+        __m512i first, second;
+        pixels_.Split(_mm512_castsi128_si512(codes), &first, &second);
+        const int64_t channels = job_.tables.channels;
+        for (int64_t done = 0; done < cells; done += channels, at += channels) {
+          const auto here = static_cast<__mmask16>(First(cells - done < channels ? cells - done : channels) << done);
+          _mm_mask_storeu_epi8(at, here, _mm512_castsi512_si128(first));
+          _mm_mask_storeu_epi8(at + channels, here, _mm512_castsi512_si128(second));
+        }
+      });
     }
   }
 
@@ -213,24 +173,33 @@ class Lanes {
   // refill falls into the other's look-ups.
   void Blocks(int64_t blocks, uint8_t* to) {
     constexpr int kBehind = registers == 1 ? 0 : kFours / 2;
+    const Masks masks;
     Windows first = windows_[0];  // copies: what `this` points to stays in memory
     Windows second = windows_[registers - 1];
     const int64_t fours = blocks * kBlockFours;
     int64_t channel[registers] = {};
+    int64_t stored[registers] = {};  // fours
     const auto decode = [&](auto four, Windows& windows, int z, int64_t at) __attribute__((always_inline)) {
       if (at < 0 || at >= fours) return;
-      const auto within = static_cast<int>(at % kBlockFours);
-      Four<four.value>(windows, z, 4, within, channel[z]);
-      if (within == kBlockFours - 1) PutBlock(z, at / kBlockFours, to);
+      const int kept = kFours == kKeptFours ? four.value : static_cast<int>(at % kKeptFours);
+      Four<four.value>(windows, z, 4, kept, channel[z], masks);
+    };
+    // One place in the code for each register: kKeptFours leave it time.
+    const auto put = [&](int z, int64_t done) __attribute__((always_inline)) {
+      if ((done < fours ? done : fours) - stored[z] < kBlockFours) return;
+      PutBlock(z, stored[z] / kBlockFours, to);
+      stored[z] += kBlockFours;
     };
     const auto both = [&](auto four, int64_t at) __attribute__((always_inline)) {
       decode(four, first, 0, at);
       if constexpr (registers == 2) {
         constexpr int kFour = (four.value + kFours - kBehind) % kFours;
         decode(std::integral_constant<int, kFour>{}, second, 1, at - kBehind);
+        if (four.value == kBehind - 1) put(1, at + 1 - kBehind);
       }
+      if (four.value == kFours - 1) put(0, at + 1);
     };
-    for (int64_t at = 0; at < fours + kBehind; at += kFours) {
+    for (int64_t at = 0; at < fours + kFours; at += kFours) {
       both(std::integral_constant<int, 0>{}, at);
       both(std::integral_constant<int, 1>{}, at + 1);
       both(std::integral_constant<int, 2>{}, at + 2);
@@ -249,26 +218,28 @@ class Lanes {
       const int64_t in_row = channels / kBlockCells;
       to += 2 * (block / in_row) * channels + block % in_row * kBlockCells;
     }
-    Put(z, kBlockCells, to);
+    Put(z, block * kBlockFours % kKeptFours, kBlockCells, to);
   }
 
   // `cells` (at most kBlockCells) of each lane, from channel `channel` on.
   void Some(int64_t& channel, int64_t cells, uint8_t* to) {
+    const Masks masks;
     const int64_t begin = channel;
     for (int z = 0; z < registers; ++z) {
       channel = begin;
       int at = 0;
       for (int64_t left = cells; left > 0; left -= 4) {
-        Four<0>(windows_[z], z, static_cast<int>(left < 4 ? left : 4), at++, channel);
+        Four<0>(windows_[z], z, static_cast<int>(left < 4 ? left : 4), at++, channel, masks);
       }
-      Put(z, cells, to);
+      Put(z, 0, cells, to);
     }
   }
 
   const Job job_;
   const int64_t active_;
+  const PixelsOfPairs pixels_{job_.tables};
   Windows windows_[registers];
-  __m512i out_[2 * registers][kHalf];  // by four: four cells of each of kHalf lanes
+  __m512i out_[2 * registers][kKeptFours];  // four cells of each of kHalf lanes
 };
 
 template <int entries, bool one_table, int registers>
