@@ -3,7 +3,9 @@
 #   scripts/dev.sh build             release build
 #   scripts/dev.sh test [ARGS]       release build and all tests (ARGS go to ctest)
 #   scripts/dev.sh asan|tsan [ARGS]  the tests under the sanitizers
-#   scripts/dev.sh fuzz [SECONDS [TARGET …]]  every fuzz target, or these, for that long each (default 30)
+#   scripts/dev.sh fuzz [--fast] [SECONDS [TARGET …]]
+#                                    every fuzz target, or these, for that long each (default 30), under the address and
+#                                    undefined-behaviour sanitizers, or --fast: optimised, without them
 #   scripts/dev.sh bench             times the shipped model, layer by layer
 #   scripts/dev.sh format            formats every C++ file
 #   scripts/dev.sh lint              format, include directions, shell scripts; `lint --tidy` runs clang-tidy too
@@ -25,22 +27,39 @@ run_tests() {
   ctest --test-dir "build/$preset" --output-on-failure -j "$(nproc)" "$@"
 }
 
+# Builds the targets asked for and what they need, no more.
 fuzz() {
-  local seconds=${1:-30} target log failed=0
-  scripts/install_packages.sh build test fuzz
-  build fuzz
-  mkdir -p build/fuzz/corpus
-  for target in build/fuzz/bin/*_fuzz; do
-    [ $# -lt 2 ] || [[ " ${*:2} " == *" $(basename "$target" _fuzz) "* ]] || continue
-    log="build/fuzz/$(basename "$target").log"
-    mkdir -p "build/fuzz/corpus/$(basename "$target")"
-    if ! "$target" "build/fuzz/corpus/$(basename "$target")" -max_total_time="$seconds" -rss_limit_mb=2048 \
-         -timeout=10 -print_final_stats=1 >"$log" 2>&1; then
+  local preset=fuzz
+  if [ "${1:-}" = --fast ]; then
+    preset=fuzz-fast
+    shift
+  fi
+  local seconds=${1:-30} name folder log found failed=0
+  local all targets server=OFF
+  mapfile -t all < <(basename -s _fuzz.cc -a tests/fuzz/*_fuzz.cc)
+  targets=("${@:2}")
+  [ ${#targets[@]} -gt 0 ] || targets=("${all[@]}")
+  for name in "${targets[@]}"; do
+    [[ " ${all[*]} " == *" $name "* ]] || { echo "dev.sh: no fuzz target '$name' (there are: ${all[*]})" >&2; exit 2; }
+    [ "$name" != request ] || server=ON
+  done
+  scripts/install_packages.sh build fuzz
+  cmake --preset "$preset" -DBITSTAGE_BUILD_SERVER="$server" >/dev/null
+  cmake --build "build/$preset" --target "${targets[@]/%/_fuzz}"
+  for name in "${targets[@]}"; do
+    folder=build/$preset/$name
+    log=$folder/log
+    mkdir -p "$folder/corpus" "$folder/findings"
+    echo "$name: running for $seconds s …"
+    found=none
+    if ! "build/$preset/bin/${name}_fuzz" "$folder/corpus" -artifact_prefix="$folder/findings/" \
+         -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 >"$log" 2>&1; then
       failed=1
+      found="$(sed -n 's/.*Test unit written to //p' "$log")"
       tail -n 30 "$log"
     fi
-    printf '%-24s %s executions in %s s\n' "$(basename "$target")" \
-      "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$seconds"
+    printf '%-16s %12s executions in %s s, findings: %s\n' "$name" \
+      "$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")" "$seconds" "${found:-see $log}"
   done
   return "$failed"
 }
@@ -74,7 +93,7 @@ case "$verb" in
     ;;
   lint) lint "$@" ;;
   *)
-    sed -n '2,9s/^# \{0,1\}//p' "$0"
+    sed -n '2,11s/^# \{0,1\}//p' "$0"
     exit 2
     ;;
 esac

@@ -54,45 +54,64 @@ std::vector<uint8_t> CodesInLayout(const Grid& grid, const Tensor& batch) {
   return codes;
 }
 
+struct PlainCandidate {
+  CodeTables tables;
+  CodingMeasure measure;
+};
+
+// Singles and, where they can be, pairs; by groups of channels, and by one table where all channels look alike.
+std::vector<PlainCandidate> PlainCandidates(const Grid& grid, const Shape& image, int64_t batch,
+                                            std::span<const uint8_t> codes, bool is_uniform,
+                                            const codec::CellKernels& kernels) {
+  const int widest = WidestBits(grid, image[image.rank() - 1]);
+  std::vector<PlainCandidate> candidates;
+  const auto add = [&](bool pairs, FitOptions options) {
+    const int cell_bits = (pairs ? 2 : 1) * widest;
+    CellCounts counts(grid, image, pairs);
+    counts.Add(batch, codes);
+    for (const bool one_table : {false, true}) {
+      if (one_table && !is_uniform) continue;
+      if (one_table) options.max_tables = 1;
+      PlainCandidate& made = candidates.emplace_back();
+      made.tables = counts.Fit(options);
+      made.measure = {counts.BitsPerElement(made.tables), PlainCost(kernels, {pairs, one_table, cell_bits})};
+    }
+  };
+  add(false, widest <= kMaxBitsOfShortCodes ? kSingles : FitOptions{});
+  if (2 * widest <= 8 && image.rank() == 3) add(true, 2 * widest <= 6 ? kPairs : kWidePairs);
+  return candidates;
+}
+
 }  // namespace
 
 BoundaryTables MakeBoundaryTables(const Grid& grid, const Shape& image, int64_t batch, std::span<const uint8_t> codes,
                                   double link_mbps) {
   const int64_t channels = image[image.rank() - 1];
   const int widest = WidestBits(grid, channels);
-  BoundaryTables tables;
-  CellCounts singles(grid, image, /*pairs=*/false);
-  singles.Add(batch, codes);
-  tables.plain = singles.Fit(widest <= kMaxBitsOfShortCodes ? kSingles : FitOptions{});
-  double plain_bits = singles.BitsPerElement(tables.plain);
-  if (2 * widest <= 8 && image.rank() == 3) {
-    CellCounts pairs(grid, image, /*pairs=*/true);
-    pairs.Add(batch, codes);
-    CodeTables of_pairs = pairs.Fit(2 * widest <= 6 ? kPairs : kWidePairs);
-    if (const double bits = pairs.BitsPerElement(of_pairs); bits < plain_bits) {
-      plain_bits = bits;
-      tables.plain = std::move(of_pairs);
-    }
-  }
-  double contexts_bits = 0;
-  if (link_mbps <= kMaxLinkForContexts && image.rank() == 3 && IsUniform(grid, channels)) {
-    CellCounts counts(grid, image, tables.plain);
-    counts.Add(batch, codes);
-    tables.contexts = counts.Fit((tables.plain.pairs ? 2 : 1) * widest <= 6 ? kContexts : kWideContexts);
-    contexts_bits = counts.BitsPerElement(tables.contexts);
-  }
-  double stored_bits = 0;
-  for (int64_t c = 0; c < channels; ++c) stored_bits += grid.BitsOf(c) / static_cast<double>(channels);
+  const bool is_uniform = IsUniform(grid, channels);
+  const absl::StatusOr<const codec::CellKernels*> chosen = codec::ChosenKernels();
+  const codec::CellKernels& kernels = chosen.ok() ? **chosen : codec::PortableKernels();
+  const std::vector<PlainCandidate> candidates = PlainCandidates(grid, image, batch, codes, is_uniform, kernels);
+  const auto least = [&](const auto& of) {
+    return *std::min_element(candidates.begin(), candidates.end(),
+                             [&](const PlainCandidate& a, const PlainCandidate& b) { return of(a) < of(b); });
+  };
+  const PlainCandidate fastest = least([&](const PlainCandidate& one) { return TimeOnLink(one.measure, link_mbps); });
+  BoundaryTables tables = {.plain = fastest.tables, .contexts = {}};
   CodingMeasures measures;
-  measures.stored.bits = stored_bits;
-  measures.plain.bits = plain_bits;
-  measures.contexts.bits = contexts_bits;
-  const absl::StatusOr<const codec::CellKernels*> kernels = codec::ChosenKernels();
-  SetCosts(kernels.ok() ? **kernels : codec::PortableKernels(), tables.plain.pairs,
-           (tables.plain.pairs ? 2 : 1) * widest, measures);
+  measures.plain = fastest.measure;
+  if (link_mbps <= kMaxLinkForContexts && image.rank() == 3 && is_uniform) {
+    const CodeTables smallest = least([](const PlainCandidate& one) { return one.measure.bits; }).tables;
+    CellCounts counts(grid, image, smallest);
+    counts.Add(batch, codes);
+    tables.contexts = counts.Fit((smallest.pairs ? 2 : 1) * widest <= 6 ? kContexts : kWideContexts);
+    measures.contexts = {counts.BitsPerElement(tables.contexts), ContextsCost(kernels, smallest.pairs)};
+  }
+  for (int64_t c = 0; c < channels; ++c) measures.stored.bits += grid.BitsOf(c) / static_cast<double>(channels);
+  measures.stored.nanoseconds = StoredCost(kernels);
   tables.preferred = ChooseCoding(measures, link_mbps);
-  tables.plain_bits = static_cast<float>(plain_bits);
-  tables.contexts_bits = static_cast<float>(contexts_bits);
+  tables.plain_bits = static_cast<float>(measures.plain.bits);
+  tables.contexts_bits = static_cast<float>(measures.contexts.bits);
   return tables;
 }
 

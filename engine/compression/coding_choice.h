@@ -20,10 +20,21 @@ struct CodingMeasures {
   CodingMeasure contexts;
 };
 
-// Sets the nanoseconds to what `kernels` were measured to take on one core (docs/benchmarks.md, "The activation
-// codec"), for plain tables of pairs or single symbols, cells of `cell_bits`. A table and no trial run: the same
-// calibration gives the same model file, however busy the machine.
-void SetCosts(const codec::CellKernels& kernels, bool pairs, int cell_bits, CodingMeasures& measures);
+// Tables of a plain coding: of pairs or single symbols, cells of `cell_bits`, for groups of channels or one for all.
+struct PlainForm {
+  bool pairs;
+  bool one_table;
+  int cell_bits;
+};
+
+// Nanoseconds an element that `kernels` were measured to take on one core (docs/benchmarks.md, "The activation codec").
+// A table and no trial run: the same calibration gives the same model file, however busy the machine.
+double StoredCost(const codec::CellKernels& kernels);
+double PlainCost(const codec::CellKernels& kernels, const PlainForm& form);
+double ContextsCost(const codec::CellKernels& kernels, bool pairs);
+
+// Nanoseconds of an element in the codec and on the link.
+double TimeOnLink(const CodingMeasure& measure, double link_mbps);
 
 FrameCoding ChooseCoding(const CodingMeasures& measures, double link_mbps);
 

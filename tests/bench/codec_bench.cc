@@ -153,8 +153,9 @@ void BenchWidth(const std::string& network, const std::string& images, int bits,
   for (const BlockTensor& tensor : tensors) {
     fast.push_back(BoundaryWith(tensor, Fitted(tensor, false, {.max_tables = 1, .max_length = std::min(bits + 3, 11)}),
                                 /*contexts=*/false));
-    if (bits <= 3) {
-      fast_pairs.push_back(BoundaryWith(tensor, Fitted(tensor, true, {.max_tables = 1, .max_length = 8}), false));
+    if (bits <= 4) {
+      const FitOptions one_table = {.max_tables = 1, .max_length = bits == 3 ? 8 : 11};
+      fast_pairs.push_back(BoundaryWith(tensor, Fitted(tensor, true, one_table), false));
     }
     const bool pairs = bits <= 4;
     // As recipes choose them (engine/compression/boundary_statistics.cc).
@@ -174,6 +175,7 @@ void BenchWidth(const std::string& network, const std::string& images, int bits,
                               FrameCoding::kPlain, kernels));
     rows.push_back(TimeFrames("contexts" + tier, tensors, small, FrameCoding::kContexts, kernels));
   }
+  rows.push_back(TimeFrames("stored", tensors, fast, FrameCoding::kStored, &codec::PortableKernels()));
   for (const Peer& peer : Peers()) rows.push_back(TimePeer(peer, tensors));
 
   const std::string title = std::filesystem::path(network).parent_path().filename().string();

@@ -17,8 +17,7 @@
 namespace bitstage {
 namespace {
 
-constexpr double kSlowLink = 100;    // Mbit/s: with tables for contexts
-constexpr double kFastLink = 10000;  // without
+constexpr double kSlowLink = 100;  // Mbit/s: the smallest tables, those for contexts too
 
 // The outputs of residual blocks (a ReLU behind an addition), or of fire modules (a concatenation).
 std::vector<bool> IsBlockOutput(const Graph& graph) {
@@ -103,8 +102,7 @@ double BitsAnElement(const std::vector<std::vector<Tensor>>& calibration, const 
     const Shape image = ImageOf(calibration[b]);
     const std::vector<uint8_t> known = CodesOf(grid, calibration[b]);
     const auto known_images = static_cast<int64_t>(known.size()) / image.elements();
-    const double link = coding == FrameCoding::kContexts ? kSlowLink : kFastLink;
-    const BoundaryTables tables = MakeBoundaryTables(grid, image, known_images, known, link);
+    const BoundaryTables tables = MakeBoundaryTables(grid, image, known_images, known, kSlowLink);
     const FrameBoundary boundary = *FrameBoundary::Create("block", image, grid, tables);
     const std::vector<uint8_t> codes = CodesOf(grid, test[b]);
     std::vector<uint8_t> decoded(static_cast<size_t>(image.elements()));

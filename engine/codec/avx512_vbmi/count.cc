@@ -56,6 +56,7 @@ class PlaneCounter {
   static constexpr int kVectors = kBlock / kTogether;  // of a plane
   static constexpr int kLowBits = 3;                   // whose sets are counted at once
   static constexpr int kLowSets = 1 << kLowBits;
+  static constexpr int kHighestSet = 1 << (8 - kLowBits - 1);  // of one bit
 
   // planes[k][v]: word k of each of the eight, in one order for all k.
   static inline __attribute__((always_inline)) void Transpose(const __m512i* words, __m512i (*planes)[kVectors],
@@ -88,7 +89,7 @@ class PlaneCounter {
       __m512i found[kLowSets];
       for (int set = 0; set < kLowSets; ++set) found[set] = found_[high][set];
       const __m512i* const without_lowest = highs[high & (high - 1)];
-      const __m512i* const lowest = planes[kLowBits + __builtin_ctz(high | kLowSets << kLowBits)];
+      const __m512i* const lowest = planes[kLowBits + __builtin_ctz(high | kHighestSet)];
       for (int v = 0; v < vectors; ++v) {
         __m512i having[kLowSets];
         having[0] = high == 0 ? _mm512_set1_epi64(-1) : _mm512_and_si512(without_lowest[v], lowest[v]);
