@@ -117,6 +117,17 @@ std::string EncodeBytes(std::span<const uint8_t> symbols, int width, size_t pack
 }
 
 absl::StatusOr<std::vector<uint8_t>> DecodeBytes(std::span<const std::byte> coded, int width, int64_t count) {
+  std::vector<uint8_t> symbols;
+  BITSTAGE_RETURN_IF_ERROR(DecodeBytes(coded, width, count, [&](size_t bytes) {
+    symbols.resize(bytes);
+    return symbols.data();
+  }));
+  symbols.resize(static_cast<size_t>(count));
+  return symbols;
+}
+
+absl::Status DecodeBytes(std::span<const std::byte> coded, int width, int64_t count,
+                         absl::FunctionRef<uint8_t*(size_t bytes)> room) {
   if (count < 1 || count > kMostSymbols) return Lost(count, " symbols, expected 1 to ", kMostSymbols);
   const Lanes lanes(count);
   const size_t stream_at = StreamAt(width, lanes);
@@ -150,20 +161,19 @@ absl::StatusOr<std::vector<uint8_t>> DecodeBytes(std::span<const std::byte> code
   }
 
   const Compiled compiled(lengths, width);
-  std::vector<uint8_t> symbols(static_cast<size_t>(lanes.rows * kRow));
+  uint8_t* const symbols = room(static_cast<size_t>(lanes.rows * kRow));
   std::vector<uint64_t> runs(size_t{1} << codec::kRunBits);
   codec::FillRuns(compiled.decode.data(), compiled.index_bits, runs.data());
   CellTables tables = compiled.view();
   tables.runs = runs.data();
   if (!codec::PortableKernels().decode_plain(tables, bytes + stream_at, lane_at.data(), lanes.count, lanes.lane_rows,
-                                             lanes.rows, symbols.data())) {
+                                             lanes.rows, symbols)) {
     return Lost("a lane does not end where the next one begins");
   }
-  if (std::any_of(symbols.begin() + count, symbols.end(), [](uint8_t s) { return s != 0; })) {
+  if (std::any_of(symbols + count, symbols + lanes.rows * kRow, [](uint8_t s) { return s != 0; })) {
     return Lost("symbols behind the last one are not 0");
   }
-  symbols.resize(static_cast<size_t>(count));
-  return symbols;
+  return absl::OkStatus();
 }
 
 }  // namespace bitstage

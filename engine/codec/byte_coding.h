@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace bitstage {
@@ -20,5 +22,9 @@ std::string EncodeBytes(std::span<const uint8_t> symbols, int width, size_t pack
 // symbols: too few, left over, lanes that do not end where they should, padding that is not 0. Allocates nothing before
 // it is sure that `coded` has a bit for every symbol at least.
 absl::StatusOr<std::vector<uint8_t>> DecodeBytes(std::span<const std::byte> coded, int width, int64_t count);
+// The same to memory of the caller's: room(bytes) gives so many, `count` or somewhat more. It is asked where the other
+// form allocates, once.
+absl::Status DecodeBytes(std::span<const std::byte> coded, int width, int64_t count,
+                         absl::FunctionRef<uint8_t*(size_t bytes)> room);
 
 }  // namespace bitstage

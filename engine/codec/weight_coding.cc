@@ -59,9 +59,13 @@ std::vector<uint8_t> Groups(const WeightCodes& weights) {
   return groups;
 }
 
-// DATA_LOSS for a group that no codes give and for codes behind the last one.
-absl::StatusOr<std::vector<int8_t>> Ungroup(Codebook codebook, int bits, size_t count,
-                                            std::span<const uint8_t> groups) {
+// Codes and a group's worth of slack.
+size_t UngroupedBytes(size_t groups, size_t per_group) { return groups * per_group + kMostPerGroup; }
+
+// DATA_LOSS for a group that no codes give and for codes behind the last one. Replaces what is in `codes`; the groups
+// may be the last bytes of what it holds, UngroupedBytes of them: codes are written no faster than groups are read.
+absl::Status Ungroup(Codebook codebook, int bits, size_t count, std::span<const uint8_t> groups,
+                     std::vector<int8_t>& codes) {
   const size_t per_group = CodesPerGroup(codebook, bits);
   const int base = FieldBase(codebook, bits);
   std::array<std::array<int8_t, kMostPerGroup>, 256> codes_of{};
@@ -71,18 +75,18 @@ absl::StatusOr<std::vector<int8_t>> Ungroup(Codebook codebook, int bits, size_t 
     }
   }
   const int groups_end = codebook == Codebook::kTernary ? kTernaryBytes : 1 << GroupWidth(codebook, bits);
-  std::vector<int8_t> codes(groups.size() * per_group + kMostPerGroup);
-  int8_t* to = codes.data();
   uint8_t largest = 0;
-  for (const uint8_t group : groups) {
-    largest = std::max(largest, group);
-    std::memcpy(to, codes_of[group].data(), kMostPerGroup);
-    to += per_group;
-  }
+  for (const uint8_t group : groups) largest = std::max(largest, group);
   if (largest >= groups_end) {
     const auto at = std::find_if(groups.begin(), groups.end(), [&](uint8_t group) { return group >= groups_end; });
     return absl::DataLossError(
         absl::StrCat("byte ", at - groups.begin(), " is ", int{*at}, ", expected below ", groups_end));
+  }
+  codes.resize(std::max(codes.size(), UngroupedBytes(groups.size(), per_group)));
+  int8_t* to = codes.data();
+  for (const uint8_t group : groups) {
+    std::memcpy(to, codes_of[group].data(), kMostPerGroup);
+    to += per_group;
   }
   // An absent field is 0.
   const int8_t absent = CodeOf(codebook, bits, 0);
@@ -92,7 +96,7 @@ absl::StatusOr<std::vector<int8_t>> Ungroup(Codebook codebook, int bits, size_t 
     return absl::DataLossError(absl::StrCat("byte ", groups.size() - 1, " has bits or digits after the last code"));
   }
   codes.resize(count);
-  return codes;
+  return absl::OkStatus();
 }
 
 // Fields of a width that does not divide 8, dense, across the borders of bytes.
@@ -109,9 +113,9 @@ void AppendDense(int bits, std::span<const int8_t> codes, std::string& bytes) {
   if (pending_bits > 0) bytes.push_back(static_cast<char>(pending));
 }
 
-absl::StatusOr<std::vector<int8_t>> UnpackDense(int bits, size_t count, std::span<const std::byte> packed) {
+absl::Status UnpackDense(int bits, size_t count, std::span<const std::byte> packed, std::vector<int8_t>& codes) {
   const uint32_t mask = (1u << bits) - 1;
-  std::vector<int8_t> codes(count);
+  codes.resize(count);
   uint32_t pending = 0;
   int pending_bits = 0;
   size_t next = 0;
@@ -124,9 +128,8 @@ absl::StatusOr<std::vector<int8_t>> UnpackDense(int bits, size_t count, std::spa
     pending >>= bits;
     pending_bits -= bits;
   }
-  if (pending != 0)
-    return absl::DataLossError(absl::StrCat("byte ", packed.size() - 1, " has bits after the last code"));
-  return codes;
+  if (pending == 0) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat("byte ", packed.size() - 1, " has bits after the last code"));
 }
 
 bool IsPackedInGroups(Codebook codebook, int bits) { return GroupWidth(codebook, bits) == 8; }
@@ -161,20 +164,25 @@ int64_t StoredBytes(const WeightCodes& weights) {
   return static_cast<int64_t>(bytes.size() + weights.scale.size() * sizeof(float) + weights.alpha.size());
 }
 
-absl::StatusOr<std::vector<int8_t>> Unpack(Codebook codebook, int bits, int64_t count,
-                                           std::span<const std::byte> packed) {
-  if (!IsPackedInGroups(codebook, bits)) return UnpackDense(bits, static_cast<size_t>(count), packed);
+absl::Status Unpack(Codebook codebook, int bits, int64_t count, std::span<const std::byte> packed,
+                    std::vector<int8_t>& codes) {
+  if (!IsPackedInGroups(codebook, bits)) return UnpackDense(bits, static_cast<size_t>(count), packed, codes);
   return Ungroup(codebook, bits, static_cast<size_t>(count),
-                 {reinterpret_cast<const uint8_t*>(packed.data()), packed.size()});
+                 {reinterpret_cast<const uint8_t*>(packed.data()), packed.size()}, codes);
 }
 
-absl::StatusOr<std::vector<int8_t>> Decode(Codebook codebook, int bits, int64_t count,
-                                           std::span<const std::byte> coded) {
+absl::Status Decode(Codebook codebook, int bits, int64_t count, std::span<const std::byte> coded,
+                    std::vector<int8_t>& codes) {
   const auto per_group = static_cast<int64_t>(CodesPerGroup(codebook, bits));
-  BITSTAGE_ASSIGN_OR_RETURN(
-      const std::vector<uint8_t> groups,
-      DecodeBytes(coded, GroupWidth(codebook, bits), count / per_group + (count % per_group != 0 ? 1 : 0)));
-  return Ungroup(codebook, bits, static_cast<size_t>(count), groups);
+  const int64_t groups = count / per_group + (count % per_group != 0 ? 1 : 0);
+  uint8_t* room = nullptr;
+  BITSTAGE_RETURN_IF_ERROR(DecodeBytes(coded, GroupWidth(codebook, bits), groups, [&](size_t bytes) {
+    const size_t in_all = UngroupedBytes(bytes, static_cast<size_t>(per_group));
+    codes.resize(in_all);
+    room = reinterpret_cast<uint8_t*>(codes.data()) + in_all - bytes;
+    return room;
+  }));
+  return Ungroup(codebook, bits, static_cast<size_t>(count), {room, static_cast<size_t>(groups)}, codes);
 }
 
 }  // namespace bitstage

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "engine/tensor/weight_codes.h"
 
 namespace bitstage {
@@ -24,13 +24,13 @@ bool AppendCoded(const WeightCodes& weights, std::string& bytes);
 // What a file takes for the codes, coded or packed, and their scales.
 int64_t StoredBytes(const WeightCodes& weights);
 
-// Requires packed.size() == PackedBytes(codebook, bits, count). DATA_LOSS for a byte that no code gives or for bits set
-// after the last code, naming the byte.
-absl::StatusOr<std::vector<int8_t>> Unpack(Codebook codebook, int bits, int64_t count,
-                                           std::span<const std::byte> packed);
+// Replaces what is in `codes`, whose memory it takes again. Requires packed.size() == PackedBytes(codebook, bits,
+// count). DATA_LOSS for a byte that no code gives or for bits set after the last code, naming the byte.
+absl::Status Unpack(Codebook codebook, int bits, int64_t count, std::span<const std::byte> packed,
+                    std::vector<int8_t>& codes);
 
-// Of what AppendCoded wrote. DATA_LOSS or INVALID_ARGUMENT as DecodeBytes; at most 64 codes come from a byte.
-absl::StatusOr<std::vector<int8_t>> Decode(Codebook codebook, int bits, int64_t count,
-                                           std::span<const std::byte> coded);
+// The same of what AppendCoded wrote. DATA_LOSS or INVALID_ARGUMENT as DecodeBytes; at most 64 codes come from a byte.
+absl::Status Decode(Codebook codebook, int bits, int64_t count, std::span<const std::byte> coded,
+                    std::vector<int8_t>& codes);
 
 }  // namespace bitstage

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -29,6 +30,32 @@ absl::Status SystemError(const std::string& path, absl::string_view what) {
   return absl::ErrnoToStatus(errno, absl::StrCat(path, ": ", what));
 }
 
+struct MappedFile {
+  std::shared_ptr<const std::byte> data;
+  size_t size = 0;
+};
+
+absl::StatusOr<MappedFile> MapFile(const std::string& path) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return SystemError(path, "cannot open");
+  absl::Cleanup close_file = [&] { close(file); };
+  struct stat info {};
+  if (fstat(file, &info) != 0) return SystemError(path, "cannot stat");
+  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
+  if (info.st_size == 0) return absl::DataLossError(absl::StrCat(path, ": the file is empty"));
+
+  const auto size = static_cast<size_t>(info.st_size);
+  void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+  if (mapped == MAP_FAILED) return SystemError(path, "cannot map");
+  return MappedFile{{static_cast<const std::byte*>(mapped), [mapped, size](const std::byte*) { munmap(mapped, size); }},
+                    size};
+}
+
+absl::StatusOr<PackedModel> ParsePacked(std::span<const std::byte> bytes) {
+  BITSTAGE_ASSIGN_OR_RETURN(const ModelSections sections, ParseContainer(bytes));
+  return DeserializeModel(sections);
+}
+
 }  // namespace
 
 absl::Status WriteModelFile(const Model& model, const std::string& path) {
@@ -43,26 +70,55 @@ absl::Status WriteModelFile(const Model& model, const std::string& path) {
 }
 
 absl::StatusOr<Model> ReadModelFile(const std::string& path, ThreadPool* pool) {
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return SystemError(path, "cannot open");
-  absl::Cleanup close_file = [&] { close(file); };
-  struct stat info {};
-  if (fstat(file, &info) != 0) return SystemError(path, "cannot stat");
-  if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path, ": not a regular file"));
-  if (info.st_size == 0) return absl::DataLossError(absl::StrCat(path, ": the file is empty"));
-
-  const auto size = static_cast<size_t>(info.st_size);
-  void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-  if (mapped == MAP_FAILED) return SystemError(path, "cannot map");
-  absl::Cleanup unmap = [&] { munmap(mapped, size); };
-  absl::StatusOr<Model> model = ParseModelFile({static_cast<const std::byte*>(mapped), size}, pool);
+  BITSTAGE_ASSIGN_OR_RETURN(const MappedFile file, MapFile(path));
+  absl::StatusOr<Model> model = ParseModelFile({file.data.get(), file.size}, pool);
   if (!model.ok()) return Named(model.status(), path);
   return model;
 }
 
 absl::StatusOr<Model> ParseModelFile(std::span<const std::byte> bytes, ThreadPool* pool) {
-  BITSTAGE_ASSIGN_OR_RETURN(const ModelSections sections, ParseContainer(bytes));
-  return DeserializeModel(sections, pool);
+  BITSTAGE_ASSIGN_OR_RETURN(PackedModel packed, ParsePacked(bytes));
+  std::vector<ConstantId> order;
+  for (size_t id = 0; id < packed.codes.size(); ++id) {
+    if (packed.model.graph.constants[id].codes) order.push_back(static_cast<ConstantId>(id));
+  }
+  // The largest first: threads are done at about the same time.
+  const auto bytes_of = [&](ConstantId id) { return packed.codes[static_cast<size_t>(id)].bytes.size(); };
+  std::stable_sort(order.begin(), order.end(), [&](ConstantId a, ConstantId b) { return bytes_of(a) > bytes_of(b); });
+  std::vector<absl::Status> statuses(packed.codes.size());
+  const auto unpack = [&](int64_t begin, int64_t end, int) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const ConstantId id = order[i];
+      statuses[static_cast<size_t>(id)] = packed.Unpack(id, *packed.model.graph.constant(id).codes);
+    }
+  };
+  const auto count = static_cast<int64_t>(order.size());
+  if (pool != nullptr) {
+    pool->ParallelFor(count, 1, unpack);
+  } else {
+    unpack(0, count, 0);
+  }
+  for (const absl::Status& status : statuses) BITSTAGE_RETURN_IF_ERROR(status);
+  return std::move(packed.model);
+}
+
+ModelFile::ModelFile(std::string path, std::shared_ptr<const std::byte> mapped,
+                     std::shared_ptr<const PackedModel> packed)
+    : path_(std::move(path)),
+      mapped_(std::move(mapped)),
+      packed_(std::move(packed)),
+      model_(packed_, &packed_->model) {}
+
+absl::StatusOr<ModelFile> ModelFile::Open(const std::string& path) {
+  BITSTAGE_ASSIGN_OR_RETURN(const MappedFile file, MapFile(path));
+  absl::StatusOr<PackedModel> packed = ParsePacked({file.data.get(), file.size});
+  if (!packed.ok()) return Named(packed.status(), path);
+  return ModelFile(path, file.data, std::make_shared<const PackedModel>(*std::move(packed)));
+}
+
+absl::Status ModelFile::ReadCodes(ConstantId id, WeightCodes& weights) const {
+  const absl::Status status = packed_->Unpack(id, weights);
+  return status.ok() ? status : Named(status, path_);
 }
 
 bool IsModelFile(std::span<const std::byte> bytes) {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "engine/base/thread_pool.h"
+#include "engine/format/model_constants.h"
 #include "engine/format/model_container.h"
 #include "engine/format/model_format.h"
 #include "engine/graph/model.h"
@@ -22,8 +22,8 @@ struct ModelBytes {
 // Requires a graph that Validate takes. Equal models give equal bytes.
 ModelBytes SerializeModel(const Model& model);
 
-// INVALID_ARGUMENT or DATA_LOSS naming section and field. Allocates no more than a small multiple of the sections'
-// sizes. A pool, where there is one, shares the unpacking of weights.
-absl::StatusOr<Model> DeserializeModel(const ModelSections& sections, ThreadPool* pool);
+// All but the codes of weights is checked. INVALID_ARGUMENT or DATA_LOSS naming section and field. Allocates no more
+// than a small multiple of the sections' sizes, which must stay where they are while codes are unpacked.
+absl::StatusOr<PackedModel> DeserializeModel(const ModelSections& sections);
 
 }  // namespace bitstage

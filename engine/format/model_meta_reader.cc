@@ -1,14 +1,11 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
-#include "engine/base/checked_math.h"
 #include "engine/base/status_macros.h"
 #include "engine/codec/tables.h"
-#include "engine/codec/weight_coding.h"
+#include "engine/format/model_constants.h"
 #include "engine/format/model_enums.h"
 #include "engine/format/model_format.h"
 #include "engine/format/model_meta.h"
@@ -30,32 +27,6 @@ absl::Status At(const absl::Status& status, const Parts&... where) {
   return absl::Status(status.code(), absl::StrCat(where..., ": ", status.message()));
 }
 
-// Hands out a section from its beginning to its end, back to back.
-class SectionCursor {
- public:
-  SectionCursor(absl::string_view name, std::span<const std::byte> bytes) : name_(name), bytes_(bytes) {}
-
-  absl::StatusOr<std::span<const std::byte>> Take(uint64_t offset, std::optional<int64_t> size) {
-    if (offset != next_) return Refuse("offset in ", name_, " is ", offset, ", expected ", next_);
-    if (!size || static_cast<uint64_t>(*size) > bytes_.size() - next_) {
-      return Refuse("needs ", size ? absl::StrCat(*size) : "too many", " bytes at ", offset, " of ", name_,
-                    ", which has ", bytes_.size());
-    }
-    const std::span<const std::byte> taken = bytes_.subspan(next_, static_cast<size_t>(*size));
-    next_ += taken.size();
-    return taken;
-  }
-  [[nodiscard]] absl::Status CheckAtEnd() const {
-    if (next_ == bytes_.size()) return absl::OkStatus();
-    return Refuse(name_, ": ", bytes_.size() - next_, " bytes at the end belong to no constant");
-  }
-
- private:
-  absl::string_view name_;
-  std::span<const std::byte> bytes_;
-  size_t next_ = 0;
-};
-
 std::vector<uint8_t> ToBytes(const std::string& bytes) { return {bytes.begin(), bytes.end()}; }
 
 absl::StatusOr<Value> ReadValue(const pb::Value& proto) {
@@ -71,75 +42,6 @@ absl::StatusOr<Value> ReadValue(const pb::Value& proto) {
                     .bits = ToBytes(grid.bits()),
                     .shift = ToBytes(grid.shift())};
   return value;
-}
-
-// Codes as they lie in the file, unpacked once all descriptors are read.
-struct PackedCodes {
-  size_t constant;
-  bool huffman;
-  std::span<const std::byte> bytes;
-};
-
-// All but the codes themselves, which it notes in `packed`.
-absl::StatusOr<WeightCodes> ReadCodes(const pb::Codes& proto, Shape shape, SectionCursor& weights,
-                                      SectionCursor& floats, PackedCodes& packed) {
-  WeightCodes codes;
-  codes.shape = std::move(shape);
-  codes.alpha = ToBytes(proto.alpha());
-  BITSTAGE_ASSIGN_OR_RETURN(codes.codebook, FromProto(kCodebooks, proto.codebook(), "codebook"));
-  BITSTAGE_ASSIGN_OR_RETURN(codes.kind, FromProto(kScaleKinds, proto.scale_kind(), "scale_kind"));
-  if (proto.bits() < 1 || proto.bits() > 8) return Refuse("bits is ", proto.bits(), ", expected 1 to 8");
-  codes.bits = static_cast<int>(proto.bits());
-
-  const std::optional<int64_t> count = codes.shape.CheckedElements();
-  if (!count) return Refuse("shape ", codes.shape.ToString(), " has too many elements");
-  if (proto.huffman()) {
-    if (proto.size() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
-      return Refuse("size is ", proto.size(), " bytes");
-    }
-    BITSTAGE_ASSIGN_OR_RETURN(packed.bytes, weights.Take(proto.offset(), static_cast<int64_t>(proto.size())));
-  } else {
-    const std::optional<int64_t> size = PackedBytes(codes.codebook, codes.bits, *count);
-    if (!size || static_cast<uint64_t>(*size) != proto.size()) {
-      return Refuse("size is ", proto.size(), " bytes, expected ", size ? absl::StrCat(*size) : "fewer", " for ",
-                    *count, " codes of ", codes.bits, " bits");
-    }
-    BITSTAGE_ASSIGN_OR_RETURN(packed.bytes, weights.Take(proto.offset(), size));
-  }
-  packed.huffman = proto.huffman();
-
-  if (proto.scale_count() > static_cast<uint64_t>(std::numeric_limits<int32_t>::max())) {
-    return Refuse("scale_count is ", proto.scale_count());
-  }
-  const auto scale_count = static_cast<size_t>(proto.scale_count());
-  BITSTAGE_ASSIGN_OR_RETURN(
-      const std::span<const std::byte> scales,
-      floats.Take(proto.scale_offset(), CheckedMul(static_cast<int64_t>(scale_count), sizeof(float))));
-  codes.scale.resize(scale_count);
-  if (!scales.empty()) std::memcpy(codes.scale.data(), scales.data(), scales.size());
-  return codes;
-}
-
-absl::StatusOr<Constant> ReadConstant(const pb::Constant& proto, SectionCursor& weights, SectionCursor& floats,
-                                      PackedCodes& packed) {
-  Constant constant{.name = proto.name(), .values = std::nullopt, .codes = std::nullopt};
-  BITSTAGE_ASSIGN_OR_RETURN(Shape shape, ReadShape(proto.shape(), "shape"));
-  switch (proto.data_case()) {
-    case pb::Constant::kCodes: {
-      BITSTAGE_ASSIGN_OR_RETURN(constant.codes, ReadCodes(proto.codes(), std::move(shape), weights, floats, packed));
-      return constant;
-    }
-    case pb::Constant::kFloats: {
-      const std::optional<int64_t> count = shape.CheckedElements();
-      const std::optional<int64_t> size = count ? CheckedMul(*count, sizeof(float)) : std::nullopt;
-      BITSTAGE_ASSIGN_OR_RETURN(const std::span<const std::byte> bytes, floats.Take(proto.floats().offset(), size));
-      constant.values.emplace(DataType::kFloat32, std::move(shape));
-      std::memcpy(constant.values->data(), bytes.data(), bytes.size());
-      return constant;
-    }
-    case pb::Constant::DATA_NOT_SET: break;
-  }
-  return Refuse("data is missing");
 }
 
 absl::StatusOr<Node> ReadNode(const pb::Node& proto) {
@@ -161,38 +63,8 @@ absl::Status CheckCount(const List& list, absl::string_view field) {
                 model_format::kMaxGraphItems);
 }
 
-absl::Status AtConstant(const absl::Status& status, size_t index, const std::string& name) {
-  return At(status, "META: constant ", index, " '", name, "'");
-}
-
-// The largest first: threads are done at about the same time.
-absl::Status UnpackCodes(std::vector<PackedCodes> packed, ThreadPool* pool, Graph& graph) {
-  std::stable_sort(packed.begin(), packed.end(),
-                   [](const PackedCodes& a, const PackedCodes& b) { return a.bytes.size() > b.bytes.size(); });
-  std::vector<absl::Status> statuses(packed.size());
-  const auto unpack = [&](int64_t begin, int64_t end, int) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      WeightCodes& codes = *graph.constants[packed[i].constant].codes;
-      absl::StatusOr<std::vector<int8_t>> unpacked =
-          (packed[i].huffman ? Decode : Unpack)(codes.codebook, codes.bits, codes.shape.elements(), packed[i].bytes);
-      statuses[i] = unpacked.status();
-      if (unpacked.ok()) codes.codes = *std::move(unpacked);
-    }
-  };
-  const auto count = static_cast<int64_t>(packed.size());
-  if (pool != nullptr) {
-    pool->ParallelFor(count, 1, unpack);
-  } else {
-    unpack(0, count, 0);
-  }
-  for (size_t i = 0; i < packed.size(); ++i) {
-    const size_t index = packed[i].constant;
-    if (!statuses[i].ok()) return AtConstant(statuses[i], index, graph.constants[index].name);
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sections, ThreadPool* pool) {
+absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sections,
+                                std::vector<PackedCodes>& codes) {
   BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.values(), "values"));
   BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.constants(), "constants"));
   BITSTAGE_RETURN_IF_ERROR(CheckCount(proto.nodes(), "nodes"));
@@ -204,19 +76,7 @@ absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sec
     if (!value.ok()) return At(value.status(), "META: value ", graph.values.size(), " '", from.name(), "'");
     graph.AddValue(*std::move(value));
   }
-  SectionCursor weights("WEIGHTS", sections.weights);
-  SectionCursor floats("FLOATS", sections.floats);
-  std::vector<PackedCodes> packed;
-  for (const pb::Constant& from : proto.constants()) {
-    PackedCodes codes{.constant = graph.constants.size(), .huffman = false, .bytes = {}};
-    absl::StatusOr<Constant> constant = ReadConstant(from, weights, floats, codes);
-    if (!constant.ok()) return AtConstant(constant.status(), codes.constant, from.name());
-    if (constant->codes) packed.push_back(codes);
-    graph.AddConstant(*std::move(constant));
-  }
-  BITSTAGE_RETURN_IF_ERROR(weights.CheckAtEnd());
-  BITSTAGE_RETURN_IF_ERROR(floats.CheckAtEnd());
-  BITSTAGE_RETURN_IF_ERROR(UnpackCodes(std::move(packed), pool, graph));
+  BITSTAGE_ASSIGN_OR_RETURN(codes, ReadConstants(proto, sections, graph));
   for (const pb::Node& from : proto.nodes()) {
     absl::StatusOr<Node> node = ReadNode(from);
     if (!node.ok()) return At(node.status(), "META: node ", graph.nodes.size(), " '", from.name(), "'");
@@ -228,7 +88,7 @@ absl::StatusOr<Graph> ReadGraph(const pb::Graph& proto, const ModelSections& sec
   for (const uint32_t id : proto.outputs()) {
     BITSTAGE_ASSIGN_OR_RETURN(graph.outputs.emplace_back(), ReadIndex(id, "META: graph.outputs"));
   }
-  if (const absl::Status status = Validate(graph); !status.ok()) return At(status, "META: graph");
+  if (const absl::Status status = ValidateWithoutCodes(graph); !status.ok()) return At(status, "META: graph");
   return graph;
 }
 
@@ -313,14 +173,15 @@ absl::Status ReadBoundaryTables(const pb::BoundaryTables& proto, const ValuesByN
 
 }  // namespace
 
-absl::StatusOr<Model> DeserializeModel(const ModelSections& sections, ThreadPool* pool) {
+absl::StatusOr<PackedModel> DeserializeModel(const ModelSections& sections) {
   pb::Model proto;
   if (!proto.ParseFromArray(sections.meta.data(), static_cast<int>(sections.meta.size()))) {
     return Refuse("META: not a message of bitstage.model.v1.Model, or a text in it is not UTF-8");
   }
-  Model model;
+  PackedModel packed;
+  Model& model = packed.model;
   model.name = proto.name();
-  BITSTAGE_ASSIGN_OR_RETURN(model.graph, ReadGraph(proto.graph(), sections, pool));
+  BITSTAGE_ASSIGN_OR_RETURN(model.graph, ReadGraph(proto.graph(), sections, packed.codes));
   if (proto.has_preprocessing()) {
     absl::StatusOr<Preprocessing> preprocessing =
         ReadPreprocessing(proto.preprocessing(), model.graph.value(model.graph.inputs[0]));
@@ -349,7 +210,7 @@ absl::StatusOr<Model> DeserializeModel(const ModelSections& sections, ThreadPool
       return At(status, "META: boundary_tables '", tables.value(), "'");
     }
   }
-  return model;
+  return packed;
 }
 
 }  // namespace bitstage

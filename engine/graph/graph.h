@@ -84,4 +84,9 @@ absl::StatusOr<Shape> InferShape(const Graph& graph, const Node& node);
 // constants of the right shapes, finite floats, valid grids and codes, accumulators that cannot overflow int32.
 absl::Status Validate(const Graph& graph);
 
+// Its two halves, for graphs whose weights have no codes in memory: all but the codes, and the codes of one constant
+// (the words of both lack the constant's name).
+absl::Status ValidateWithoutCodes(const Graph& graph);
+absl::Status ValidateCodes(const WeightCodes& weights);
+
 }  // namespace bitstage

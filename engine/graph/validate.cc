@@ -47,12 +47,11 @@ absl::Status CheckAccumulators(const WeightCodes& codes) {
   return absl::OkStatus();
 }
 
-absl::Status CheckConstant(const Constant& constant) {
+absl::Status CheckConstant(const Constant& constant, bool with_codes) {
   if (constant.values.has_value() == constant.codes.has_value()) return Refuse("needs either values or codes");
   if (constant.codes) {
     BITSTAGE_RETURN_IF_ERROR(CheckShape(constant.codes->shape));
-    BITSTAGE_RETURN_IF_ERROR(Validate(*constant.codes));
-    return CheckAccumulators(*constant.codes);
+    return with_codes ? ValidateCodes(*constant.codes) : ValidateWithoutCodes(*constant.codes);
   }
   if (constant.values->type() != DataType::kFloat32) {
     return Refuse("type ", Name(constant.values->type()), ", expected FP32");
@@ -101,7 +100,8 @@ absl::Status CheckStepPerChannel(const Graph& graph, const Node& node) {
 
 class GraphCheck {
  public:
-  explicit GraphCheck(const Graph& graph) : graph_(graph), defined_(graph.values.size(), false) {}
+  GraphCheck(const Graph& graph, bool with_codes)
+      : graph_(graph), with_codes_(with_codes), defined_(graph.values.size(), false) {}
 
   absl::Status Run() {
     BITSTAGE_RETURN_IF_ERROR(CheckNames("value", graph_.values));
@@ -111,7 +111,7 @@ class GraphCheck {
       if (absl::Status s = CheckValue(value); !s.ok()) return Refuse("value '", value.name, "': ", s.message());
     }
     for (const Constant& constant : graph_.constants) {
-      if (absl::Status s = CheckConstant(constant); !s.ok()) {
+      if (absl::Status s = CheckConstant(constant, with_codes_); !s.ok()) {
         return Refuse("constant '", constant.name, "': ", s.message());
       }
     }
@@ -180,12 +180,19 @@ class GraphCheck {
   }
 
   const Graph& graph_;
+  bool with_codes_;
   std::vector<bool> defined_;
   int64_t macs_ = 0;
 };
 
 }  // namespace
 
-absl::Status Validate(const Graph& graph) { return GraphCheck(graph).Run(); }
+absl::Status Validate(const Graph& graph) { return GraphCheck(graph, /*with_codes=*/true).Run(); }
+absl::Status ValidateWithoutCodes(const Graph& graph) { return GraphCheck(graph, /*with_codes=*/false).Run(); }
+
+absl::Status ValidateCodes(const WeightCodes& weights) {
+  BITSTAGE_RETURN_IF_ERROR(Validate(weights));
+  return CheckAccumulators(weights);
+}
 
 }  // namespace bitstage

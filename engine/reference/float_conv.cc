@@ -192,17 +192,12 @@ void Multiply(int64_t rows, int64_t inputs, int64_t outputs, const Arguments& ar
 
 }  // namespace
 
-std::vector<float> RealWeights(const Graph& graph, const Node& node) {
-  const Constant& constant = graph.constant(WeightsOf(node.op));
-  if (constant.values) {
-    const std::span<const float> values = constant.values->Span<float>();
-    return {values.begin(), values.end()};
-  }
-  std::vector<float> weights = constant.codes->Dequantized();
+std::vector<float> RealWeights(const Graph& graph, const Node& node, const WeightCodes& codes) {
+  std::vector<float> weights = codes.Dequantized();
   const Value& input = graph.value(node.inputs[0]);
   if (!input.grid || !input.grid->HasStepPerChannel()) return weights;
   // Filter o of a grouped convolution sees the input channels from group(o) · inputs on.
-  const Shape& shape = constant.shape();
+  const Shape& shape = codes.shape;
   const int64_t inputs = shape[1];
   const int64_t groups = input.shape[0] / inputs;
   const int64_t taps = shape.InnerElements(1);

@@ -15,9 +15,9 @@ namespace {
 // More than any network that a CPU serves needs for one image.
 constexpr size_t kMaxArenaBytes = size_t{1} << 33;
 
-absl::Status CheckModel(const Model& model) {
+absl::Status CheckModel(const Model& model, bool with_codes) {
   const Graph& graph = model.graph;
-  BITSTAGE_RETURN_IF_ERROR(Validate(graph));
+  BITSTAGE_RETURN_IF_ERROR(with_codes ? Validate(graph) : ValidateWithoutCodes(graph));
   for (const Node& node : graph.nodes) {
     const ConstantId weights = WeightsOf(node.op);
     if (weights == kNoConstant || graph.constant(weights).codes) continue;
@@ -148,11 +148,12 @@ absl::Status PlanMemory(Executable::Plan& plan) {
 
 absl::StatusOr<std::shared_ptr<const Executable>> Executable::Compile(std::shared_ptr<const Model> model,
                                                                       const CompileOptions& options) {
-  BITSTAGE_RETURN_IF_ERROR(CheckModel(*model));
+  BITSTAGE_RETURN_IF_ERROR(CheckModel(*model, /*with_codes=*/options.read_codes == nullptr));
   auto plan = std::make_unique<Plan>();
   plan->model = WithoutCodes(*model);
   BITSTAGE_ASSIGN_OR_RETURN(plan->isa, ResolveIsa(options));
-  Lowering(kernels::TableFor(plan->isa), model->graph, *plan).Run(options.pool);
+  const WeightsSource weights(model->graph, options.read_codes);
+  BITSTAGE_RETURN_IF_ERROR(Lowering(kernels::TableFor(plan->isa), weights, *plan).Run(options.pool));
   LookAhead(*plan);
   ChooseEarlySteps(*plan);
   Describe(*plan);

@@ -123,7 +123,7 @@ std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Plac
   return std::make_unique<BytesStep>(std::move(traits), bytes, input, output);
 }
 
-std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Graph& full, const Node& node,
+std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Node& node, std::vector<float> weights,
                                     const kernels::KernelTable& table, std::span<const Place> inputs,
                                     const Place& output) {
   Step::Traits traits;
@@ -138,7 +138,6 @@ std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Graph& full, const
     traits.row_nanoseconds /= static_cast<double>(traits.rows);
     return std::make_unique<FloatOpStep>(std::move(traits), graph, node, inputs, output);
   }
-  std::vector<float> weights = RealWeights(full, node);
   traits.constant_bytes = weights.size() * sizeof(float);
   return std::make_unique<FloatConvStep>(std::move(traits), graph, node, std::move(weights), table.sgemm, inputs,
                                          output);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "engine/graph/graph.h"
 #include "engine/kernels/kernel_table.h"
@@ -29,10 +30,10 @@ std::unique_ptr<Step> MakeMeanStep(const kernels::KernelTable& table, const Code
 // A dense array as it is.
 std::unique_ptr<Step> MakeBytesStep(size_t bytes, const Place& input, const Place& output);
 
-// One node by its float meaning (engine/reference), inputs and output in ONNX layout. Requires a validated graph that
-// outlives the step; `full` has the codes of its weights and need not. Nodes with weights allocate while they run; all
-// others do not.
-std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Graph& full, const Node& node,
+// One node by its float meaning (engine/reference), inputs and output in ONNX layout; `weights` as RealWeights gives
+// them, where it has some. Requires a validated graph that outlives the step. Nodes with weights allocate while they
+// run; all others do not.
+std::unique_ptr<Step> MakeFloatStep(const Graph& graph, const Node& node, std::vector<float> weights,
                                     const kernels::KernelTable& table, std::span<const Place> inputs,
                                     const Place& output);
 

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/status_macros.h"
+#include "engine/reference/float_conv.h"
 #include "engine/runtime/code_steps.h"
 #include "engine/runtime/code_table.h"
 #include "engine/runtime/float_steps.h"
@@ -11,9 +13,9 @@
 
 namespace bitstage {
 
-Lowering::Lowering(const kernels::KernelTable& table, const Graph& full, Executable::Plan& plan)
+Lowering::Lowering(const kernels::KernelTable& table, const WeightsSource& weights, Executable::Plan& plan)
     : graph_(plan.model.graph),
-      full_(full),
+      weights_(weights),
       table_(table),
       plan_(plan),
       placement_(Placement::Of(graph_)),
@@ -21,29 +23,45 @@ Lowering::Lowering(const kernels::KernelTable& table, const Graph& full, Executa
       interleaved_(graph_.values.size()),
       planar_(graph_.values.size()) {}
 
-void Lowering::Run(ThreadPool* pool) {
+absl::Status Lowering::Run(ThreadPool* pool) {
   for (size_t i = 0; i < graph_.inputs.size(); ++i) LowerInput(i);
   for (const Node& node : graph_.nodes) {
-    if (!std::visit([&](const auto& op) { return Lower(node, op); }, node.op)) LowerToFloat(node);
+    if (std::visit([&](const auto& op) { return Lower(node, op); }, node.op)) continue;
+    BITSTAGE_RETURN_IF_ERROR(LowerToFloat(node));
   }
-  MakeConvSteps(pool);
+  BITSTAGE_RETURN_IF_ERROR(MakeConvSteps(pool));
   plan_.slots = std::move(placement_.slots);
+  return absl::OkStatus();
 }
 
-void Lowering::MakeConvSteps(ThreadPool* pool) {
+absl::Status Lowering::MakeConvSteps(ThreadPool* pool) {
   // The largest first: threads are done at about the same time.
-  std::stable_sort(pending_.begin(), pending_.end(), [](const PendingConv& a, const PendingConv& b) {
-    return a.layer.weights->codes.size() > b.layer.weights->codes.size();
-  });
-  const auto make = [this](int64_t begin, int64_t end, int) {
+  const auto elements = [this](const PendingConv& pending) {
+    return graph_.constant(pending.weights).shape().elements();
+  };
+  std::stable_sort(pending_.begin(), pending_.end(),
+                   [&](const PendingConv& a, const PendingConv& b) { return elements(a) > elements(b); });
+  std::vector<WeightsRoom> rooms(static_cast<size_t>(pool == nullptr ? 1 : pool->threads()));
+  std::vector<absl::Status> statuses(pending_.size());
+  const auto make = [&](int64_t begin, int64_t end, int worker) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      const PendingConv& pending = pending_[i];
+      PendingConv& pending = pending_[i];
+      const absl::StatusOr<const WeightCodes*> weights =
+          weights_.Get(pending.weights, rooms[static_cast<size_t>(worker)]);
+      statuses[i] = weights.status();
+      if (!weights.ok()) continue;
+      pending.layer.weights = *weights;
       plan_.steps[pending.step] = MakeConvStep(table_, pending.layer);
     }
   };
   const auto count = static_cast<int64_t>(pending_.size());
-  if (pool != nullptr) return pool->ParallelFor(count, 1, make);
-  make(0, count, 0);
+  if (pool != nullptr) {
+    pool->ParallelFor(count, 1, make);
+  } else {
+    make(0, count, 0);
+  }
+  for (const absl::Status& status : statuses) BITSTAGE_RETURN_IF_ERROR(status);
+  return absl::OkStatus();
 }
 
 void Lowering::LowerInput(size_t index) {
@@ -153,13 +171,20 @@ bool Lowering::LowerToMove(const Node& node) {
   return true;
 }
 
-void Lowering::LowerToFloat(const Node& node) {
+absl::Status Lowering::LowerToFloat(const Node& node) {
   std::vector<Place> inputs;
   for (const ValueId id : node.inputs) inputs.push_back(FloatPlace(node, id));
   const bool to_codes = IsCode(node.output);
   const Place output = to_codes ? AddFloatSlot(ValueOf(node.output).shape.elements()) : PlaceOf(node.output);
-  Emit(node, MakeFloatStep(graph_, full_, node, table_, inputs, output), MacsOf(graph_, node));
+  std::vector<float> weights;
+  if (const ConstantId id = WeightsOf(node.op); id != kNoConstant) {
+    WeightsRoom room;
+    BITSTAGE_ASSIGN_OR_RETURN(const WeightCodes* const codes, weights_.Get(id, room));
+    weights = RealWeights(graph_, node, *codes);
+  }
+  Emit(node, MakeFloatStep(graph_, node, std::move(weights), table_, inputs, output), MacsOf(graph_, node));
   if (to_codes) Emit(node, MakeQuantizeStep(table_, output, OperandOf(node.output)));
+  return absl::OkStatus();
 }
 
 void Lowering::Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs) {

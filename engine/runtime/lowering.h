@@ -11,16 +11,16 @@
 #include "engine/runtime/conv_step.h"
 #include "engine/runtime/placement.h"
 #include "engine/runtime/plan.h"
+#include "engine/runtime/weights_source.h"
 
 namespace bitstage {
 
 class Lowering {
  public:
   // Adds to `plan`, whose model is quantized and validated, the inputs, the steps and the slots (without offsets).
-  // `full` is the graph of that model with the codes of its weights.
-  Lowering(const kernels::KernelTable& table, const Graph& full, Executable::Plan& plan);
-  // `pool` may be null; packing weights is what takes time.
-  void Run(ThreadPool* pool);
+  Lowering(const kernels::KernelTable& table, const WeightsSource& weights, Executable::Plan& plan);
+  // `pool` may be null; packing weights is what takes time. Fails where the source of weights does.
+  absl::Status Run(ThreadPool* pool);
 
  private:
   // One overload a kind of node: emits its steps, or returns false where the float meaning must do.
@@ -46,10 +46,10 @@ class Lowering {
   void LowerInput(size_t index);
   bool LowerToTable(const Node& node);
   bool LowerToMove(const Node& node);
-  void LowerToFloat(const Node& node);
+  absl::Status LowerToFloat(const Node& node);
   // `layer` lacks only the node's constants and output.
   void EmitConv(const Node& node, ConvLayer& layer);
-  void MakeConvSteps(ThreadPool* pool);
+  absl::Status MakeConvSteps(ThreadPool* pool);
   void Emit(const Node& node, std::unique_ptr<Step> step, int64_t macs = 0);
 
   [[nodiscard]] const Value& ValueOf(ValueId id) const { return graph_.value(id); }
@@ -65,11 +65,12 @@ class Lowering {
   // A step that is made when all layers are known.
   struct PendingConv {
     size_t step;
+    ConstantId weights;
     ConvLayer layer;
   };
 
   const Graph& graph_;
-  const Graph& full_;
+  const WeightsSource& weights_;
   const kernels::KernelTable& table_;
   Executable::Plan& plan_;
   Placement placement_;

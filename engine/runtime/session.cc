@@ -73,7 +73,9 @@ struct Session::State {
         arena(plan.memory.arena_bytes_per_image * static_cast<size_t>(max_batch)),
         bases(plan.slots.size()),
         strides(plan.slots.size()) {
-    for (int i = 0; i < (pool == nullptr ? 1 : pool->threads()); ++i) scratch.emplace_back(plan.memory.scratch_bytes);
+    for (int i = 0; i < (pool == nullptr ? 1 : pool->threads()); ++i) {
+      scratch.emplace_back(plan.memory.scratch_bytes).Populate();
+    }
     for (const TensorSpec& spec : plan.outputs) {
       const auto elements = static_cast<size_t>(spec.shape.elements() * max_batch);
       outputs.emplace_back(elements * SizeOf(spec.type));

@@ -92,7 +92,6 @@ bool Lowering::Lower(const Node& node, const ConvTranspose& op) {
 }
 
 void Lowering::EmitConv(const Node& node, ConvLayer& layer) {
-  layer.weights = &*full_.constant(WeightsOf(node.op)).codes;
   if (const ConstantId bias = BiasOf(node.op); bias != kNoConstant) {
     layer.bias = graph_.constant(bias).values->Span<float>();
   }
@@ -105,7 +104,7 @@ void Lowering::EmitConv(const Node& node, ConvLayer& layer) {
     if (is_map) layer.output = AddFloatSlot(layout.pixels() * layout.channels);
     layer.output.pixel_stride = layout.channels;
   }
-  pending_.push_back({plan_.steps.size(), layer});
+  pending_.push_back({plan_.steps.size(), WeightsOf(node.op), layer});
   plan_.steps.push_back(nullptr);
   plan_.infos.push_back({.node = node.name, .op = OpName(node.op), .macs = MacsOf(graph_, node)});
   if (!is_map) return;

@@ -52,5 +52,7 @@ struct WeightCodes {
 };
 
 absl::Status Validate(const WeightCodes& weights);
+// The share of it that does not look at `codes`, which may be absent.
+absl::Status ValidateWithoutCodes(const WeightCodes& weights);
 
 }  // namespace bitstage

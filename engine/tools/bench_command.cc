@@ -120,16 +120,7 @@ absl::Status RunBench(const Arguments& arguments, Console& console) {
   const std::string& path = arguments.positional()[0];
   const auto load_begin = Clock::now();
   ThreadPool pool(static_cast<int>(threads));
-  BITSTAGE_ASSIGN_OR_RETURN(Model model, LoadModel(path, &pool));
-  if (!model.IsQuantized()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path,
-                     " is a float model, and bench times the integer engine. Quantize it first: bitstage-model "
-                     "quantize ",
-                     path, " --calibration random -o M.bitstage"));
-  }
-  BITSTAGE_ASSIGN_OR_RETURN(const auto executable, Executable::Compile(std::make_shared<const Model>(std::move(model)),
-                                                                       {.isa = std::nullopt, .pool = &pool}));
+  BITSTAGE_ASSIGN_OR_RETURN(const auto executable, LoadExecutable(path, &pool));
   Subject subject(executable, batch, &pool);
   BITSTAGE_RETURN_IF_ERROR(subject.Run(Milliseconds(0), 1).status());
   const double load = Milliseconds(Clock::now() - load_begin).count();

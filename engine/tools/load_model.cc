@@ -26,9 +26,8 @@ size_t WordNetIdLength(const std::string& line) {
   return std::all_of(first, first + kDigits, absl::ascii_isdigit) ? kDigits + 2 : 0;
 }
 
-}  // namespace
-
-absl::StatusOr<Model> LoadModel(const std::string& path, ThreadPool* pool) {
+// false: perhaps ONNX.
+absl::StatusOr<bool> HoldsModelFile(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": is a folder, expected a .bitstage or ONNX file"));
@@ -38,9 +37,32 @@ absl::StatusOr<Model> LoadModel(const std::string& path, ThreadPool* pool) {
   std::array<char, 8> head{};
   file.read(head.data(), head.size());
   const auto read = static_cast<size_t>(file.gcount());
-  file.close();
-  if (IsModelFile(std::as_bytes(std::span(head).first(read)))) return ReadModelFile(path, pool);
-  return ImportOnnxFile(path);
+  return IsModelFile(std::as_bytes(std::span(head).first(read)));
+}
+
+absl::Status FloatModelError(const std::string& path) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, " is a float model, and this takes a quantized one. Quantize it first: bitstage-model quantize ", path,
+      " --calibration random -o M.bitstage"));
+}
+
+}  // namespace
+
+absl::StatusOr<Model> LoadModel(const std::string& path, ThreadPool* pool) {
+  BITSTAGE_ASSIGN_OR_RETURN(const bool is_model_file, HoldsModelFile(path));
+  return is_model_file ? ReadModelFile(path, pool) : ImportOnnxFile(path);
+}
+
+absl::StatusOr<std::shared_ptr<const Executable>> LoadExecutable(const std::string& path, ThreadPool* pool) {
+  BITSTAGE_ASSIGN_OR_RETURN(const bool is_model_file, HoldsModelFile(path));
+  if (!is_model_file) {
+    BITSTAGE_RETURN_IF_ERROR(ImportOnnxFile(path).status());
+    return FloatModelError(path);
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(const ModelFile file, ModelFile::Open(path));
+  if (!file.model()->IsQuantized()) return FloatModelError(path);
+  const auto read_codes = [&file](ConstantId id, WeightCodes& weights) { return file.ReadCodes(id, weights); };
+  return Executable::Compile(file.model(), {.isa = std::nullopt, .pool = pool, .read_codes = read_codes});
 }
 
 absl::Status SetClassNames(const std::string& path, Model& model) {

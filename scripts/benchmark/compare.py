@@ -5,7 +5,9 @@
 
 TABLE: networks, recipes, threads, product, real. What has been measured lies in WORK/results and is not measured again;
 remove a file there to do so. Prints Markdown. A ratio is the median of those of single rounds, with the lowest and the
-highest; above 1 bitstage is faster. Ours quantizes the float image and returns float logits.
+highest; above 1 bitstage is faster. Where these are further apart than 1.5 times the machine was not quiet: the cell says
+so in place of a ratio, and the row is measured anew the next time. Ours quantizes the float image and returns float
+logits.
 """
 import argparse
 import json
@@ -19,6 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DEFAULT_RECIPE = ("syq:ternary:layer", "uniform:4/6")
 # How OpenVINO and oneDNN are held to a tier of ours. (ONNX Runtime's kernels take no notice.)
 HELD = {"avx512_vnni": "AVX512_CORE_VNNI", "avx2": "AVX2"}
+UNSTEADY = 1.5  # the highest ratio of a row over its lowest, from which on it says nothing
 
 
 def note(text):
@@ -96,7 +99,9 @@ class Bench:
         path = f"{self.work}/results/{file_name}"
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
-                return json.load(file)
+                rounds = json.load(file)
+            if is_steady(rounds):
+                return rounds
         note(f"measuring {key}, {self.rounds} rounds")
         started = {}
         try:
@@ -120,14 +125,28 @@ class Bench:
         return self.row(key, measures)
 
 
+def ratios_of(theirs, mine):
+    """Of single rounds, rising."""
+    return sorted(a / b for a, b in zip(theirs, mine))
+
+
+def is_steady(rounds):
+    times = [[v["ms"] if isinstance(v, dict) else v for v in values] for values in rounds.values()]
+    ratios = [ratios_of(a, b) for a in times for b in times]
+    return all(r[-1] <= UNSTEADY * r[0] for r in ratios)
+
+
 def ms(values):
     value = statistics.median(values)
     return f"{value:.3f}" if value < 1 else f"{value:.2f}"
 
 
 def ratio(theirs, mine):
-    ratios = sorted(a / b for a, b in zip(theirs, mine))
-    return f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f}–{ratios[-1]:.2f})"
+    ratios = ratios_of(theirs, mine)
+    span = f"({ratios[0]:.2f}–{ratios[-1]:.2f})"
+    if ratios[-1] > UNSTEADY * ratios[0]:
+        return f"unsteady {span}"
+    return f"**{statistics.median(ratios):.2f}** {span}"
 
 
 def print_row(*cells):

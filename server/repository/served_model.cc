@@ -53,15 +53,16 @@ void ServedModel::GiveBack(std::unique_ptr<SessionSlot> slot) {
 
 absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& path, const std::string& name,
                                                              int64_t version, const LoadOptions& options) {
-  BITSTAGE_ASSIGN_OR_RETURN(Model model, ReadModelFile(path, options.pool));
+  BITSTAGE_ASSIGN_OR_RETURN(const ModelFile file, ModelFile::Open(path));
   std::error_code error;
   const uintmax_t file_bytes = std::filesystem::file_size(path, error);
-  auto shared = std::make_shared<const Model>(std::move(model));
-  BITSTAGE_ASSIGN_OR_RETURN(std::shared_ptr<const Executable> executable,
-                            Executable::Compile(shared, {.isa = std::nullopt, .pool = options.pool}));
+  const auto read_codes = [&file](ConstantId id, WeightCodes& weights) { return file.ReadCodes(id, weights); };
+  BITSTAGE_ASSIGN_OR_RETURN(
+      std::shared_ptr<const Executable> executable,
+      Executable::Compile(file.model(), {.isa = std::nullopt, .pool = options.pool, .read_codes = read_codes}));
   ModelInterface interface {
     .name = name, .version = std::to_string(version), .inputs = executable->inputs(), .outputs = executable->outputs(),
-    .preprocessing = shared->preprocessing, .labels = shared->labels, .max_batch = options.max_batch
+    .preprocessing = file.model()->preprocessing, .labels = file.model()->labels, .max_batch = options.max_batch
   };
   const MemoryUse& use = executable->memory();
   const ModelMemory memory{
@@ -71,8 +72,7 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& 
       .file_bytes = error ? 0 : file_bytes};
   auto served = std::make_shared<ServedModel>(std::move(interface), memory, std::move(executable), options.pool);
   BITSTAGE_RETURN_IF_ERROR(WarmUp(*served));
-  shared.reset();
-  malloc_trim(0);  // the weights' codes, which the kernels have packed: megabytes that the heap would keep
+  malloc_trim(0);  // a layer's codes a thread, which the kernels have packed: megabytes that the heap would keep
   return served;
 }
 

@@ -92,9 +92,10 @@ TEST(ModelRoundTripTest, KeepsCodesOfEveryWidthCodebookAndCount) {
         std::string packed;
         AppendPacked(codes, packed);
         ASSERT_EQ(static_cast<int64_t>(packed.size()), PackedBytes(codes.codebook, codes.bits, count));
-        const absl::StatusOr<std::vector<int8_t>> read = Unpack(codes.codebook, codes.bits, count, BytesOf(packed));
-        ASSERT_TRUE(read.ok()) << read.status();
-        ASSERT_EQ(*read, codes.codes) << Name(codebook) << " " << bits << " " << count;
+        std::vector<int8_t> read(static_cast<size_t>(count % 7), 99);
+        const absl::Status status = Unpack(codes.codebook, codes.bits, count, BytesOf(packed), read);
+        ASSERT_TRUE(status.ok()) << status;
+        ASSERT_EQ(read, codes.codes) << Name(codebook) << " " << bits << " " << count;
       }
     }
   }
@@ -128,9 +129,10 @@ TEST(ModelRoundTripTest, KeepsHuffmanCodedCodesOfEveryWidthAndCodebook) {
         ++coded_ones;
         coded.erase(0, 6);
         ASSERT_LT(static_cast<int64_t>(coded.size()), PackedBytes(codes.codebook, codes.bits, count));
-        const absl::StatusOr<std::vector<int8_t>> read = Decode(codes.codebook, codes.bits, count, BytesOf(coded));
-        ASSERT_TRUE(read.ok()) << read.status();
-        ASSERT_EQ(*read, codes.codes) << Name(codebook) << " " << bits << " " << count;
+        std::vector<int8_t> read(100'000, 99);
+        const absl::Status status = Decode(codes.codebook, codes.bits, count, BytesOf(coded), read);
+        ASSERT_TRUE(status.ok()) << status;
+        ASSERT_EQ(read, codes.codes) << Name(codebook) << " " << bits << " " << count;
       }
       EXPECT_GE(coded_ones, 3) << Name(codebook) << " " << bits;
     }
@@ -166,6 +168,45 @@ TEST(ModelRoundTripTest, KeepsAModelWithoutTheOptionalParts) {
   ExpectEqual(*read, model);
   EXPECT_FALSE(read->preprocessing.has_value());
   EXPECT_FALSE(read->stage.has_value());
+}
+
+TEST(ModelFileTest, GivesTheCodesOfOneConstantAtATime) {
+  const std::string path = TemporaryPath("net.bitstage");
+  const Model written = ModelWithEverything(3);
+  ASSERT_TRUE(WriteModelFile(written, path).ok());
+  const absl::StatusOr<ModelFile> file = ModelFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::filesystem::remove(path);  // stays mapped
+  Model read = file->model()->Clone();
+  int coded = 0;
+  for (size_t id = 0; id < read.graph.constants.size(); ++id) {
+    std::optional<WeightCodes>& codes = read.graph.constants[id].codes;
+    if (!codes) continue;
+    ++coded;
+    EXPECT_TRUE(codes->codes.empty());
+    codes->codes.assign(1000, 99);
+    const absl::Status status = file->ReadCodes(static_cast<ConstantId>(id), *codes);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  EXPECT_GE(coded, 2);
+  ExpectEqual(read, written);
+}
+
+TEST(ModelFileTest, RefusesCodesInTheWordsOfTheWholeReader) {
+  const std::string path = TemporaryPath("net.bitstage");
+  ModelBytes sections = SerializeModel(TinyModel());
+  sections.weights[0] = '\xf3';
+  std::ofstream(path, std::ios::binary) << FileOf(sections);
+  const absl::StatusOr<ModelFile> file = ModelFile::Open(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  WeightCodes codes = *file->model()->graph.constants[0].codes;
+  const absl::Status status = file->ReadCodes(0, codes);
+  EXPECT_EQ(status, ReadModelFile(path).status());
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(status.message(), path + ": META: constant 0 'constant0': byte 0 is 243, expected below 243");
+  sections.weights.pop_back();
+  std::ofstream(path, std::ios::binary) << FileOf(sections);
+  EXPECT_EQ(ModelFile::Open(path).status(), ReadModelFile(path).status());
 }
 
 TEST(ModelRoundTripTest, WritesAndReplacesFilesWholly) {

@@ -210,6 +210,40 @@ TEST(StageTest, CodesThatAreNotOnTheGridAreRefused) {
   }
 }
 
+TEST(CompileTest, CodesReadLayerByLayerGiveTheSameBits) {
+  ThreadPool pool(2);
+  for (unsigned seed = 1; seed <= 12; ++seed) {
+    const auto full = ModelOf(RandomNetwork(seed).Make(9, 10));
+    Model slim = full->Clone();
+    for (Constant& constant : slim.graph.constants) {
+      if (constant.codes) constant.codes->codes.clear();
+    }
+    const CompileOptions options = {
+        .isa = std::nullopt, .pool = &pool, .read_codes = [&](ConstantId id, auto& weights) {
+          weights.codes = full->graph.constant(id).codes->codes;
+          return absl::OkStatus();
+        }};
+    const auto read = Executable::Compile(std::make_shared<const Model>(std::move(slim)), options);
+    ASSERT_TRUE(read.ok()) << read.status();
+    const Tensor image = ImagesFor(full->graph, 1, seed);
+    Session session(*read, 1, nullptr);
+    Session expected(CompileOrDie(full), 1, nullptr);
+    ASSERT_TRUE(session.Run(1, {{image.View()}}, Cancellation::None()).ok());
+    ASSERT_TRUE(expected.Run(1, {{image.View()}}, Cancellation::None()).ok());
+    for (size_t i = 0; i < full->graph.outputs.size(); ++i) {
+      EXPECT_EQ(OutputBytes(session, i, 0), OutputBytes(expected, i, 0)) << "seed " << seed;
+    }
+  }
+}
+
+TEST(CompileRefusalTest, WhatCannotBeReadIsNotCompiled) {
+  const auto model = ModelOf(RandomNetwork(1).Make(9, 10));
+  const absl::Status lost = absl::DataLossError("constant 'w': byte 3");
+  const auto read_codes = [&](ConstantId, WeightCodes&) { return lost; };
+  EXPECT_EQ(Executable::Compile(model, {.isa = std::nullopt, .pool = nullptr, .read_codes = read_codes}).status(),
+            lost);
+}
+
 TEST(CompileRefusalTest, FloatModelsAreToldToBeQuantizedFirst) {
   GraphBuilder b;
   const ValueId x = b.Input({3, 4, 4});
