@@ -14,7 +14,6 @@ namespace {
 constexpr int64_t kHeaderBytes = 64;
 // The largest field is 240 in its byte and |a| <= 255: so many products stay within int32.
 constexpr int64_t kMaxInputs = 1 << 15;
-constexpr int64_t kMaxLanes = 16;
 
 // The narrowest fields that hold weights of such a magnitude; null where this tier has none.
 const GemvTier::Width* WidthFor(const GemvTier& tier, int max_weight) {
@@ -67,9 +66,9 @@ const GemvTier::Width& WidthOfBits(const GemvTier& tier, int32_t bits) {
 struct Buffers {
   Buffers(const GemvTier& tier, const ConvShape& shape, Scratch& scratch)
       : codes(scratch.Take<uint8_t>(DivideRoundUp(shape.in_channels, 64) * 64)),
-        init(scratch.Take<int32_t>(DivideRoundUp(shape.out_channels, tier.lanes) * tier.lanes)) {}
+        acc(scratch.Take<int32_t>(DivideRoundUp(shape.out_channels, tier.lanes) * tier.lanes)) {}
   uint8_t* codes;
-  int32_t* init;
+  int32_t* acc;
 };
 
 void RunPixel(const GemvTier& tier, const ConvShape& shape, const ConvCall& call, int64_t pixel,
@@ -82,24 +81,22 @@ void RunPixel(const GemvTier& tier, const ConvShape& shape, const ConvCall& call
   const int32_t codes_sum =
       tier.prepare(call.input + pixel * call.input_pixel_stride, shape.in_channels, buffers.codes);
   for (int64_t o = 0; o < shape.out_channels; ++o) {
-    buffers.init[o] = call.acc_init[o] + tier.bias * sums[o] - OffsetOf(bits) * codes_sum;
+    buffers.acc[o] = call.acc_init[o] + tier.bias * sums[o] - OffsetOf(bits) * codes_sum;
   }
+  // One transform at the end: between two groups it would hold up the stream of weights.
   for (int64_t block = 0; block < layout.blocks; block += layout.width.max_blocks) {
     const int64_t blocks = std::min(layout.width.max_blocks, layout.blocks - block);
-    const int64_t channel = block * tier.lanes;
-    alignas(64) int32_t acc[kMaxGemvBlocks * kMaxLanes];
     layout.width.run[blocks - 1]({.weights = call.packed_weights + layout.GroupOffset(block),
                                   .codes = buffers.codes,
                                   .steps = layout.steps,
-                                  .init = buffers.init + channel,
-                                  .acc = acc});
-    OutputTile output = TileAt(call, pixel, channel);
-    output.channels = std::min(blocks * tier.lanes, shape.out_channels - channel);
-    output.pixels = 1;
-    output.acc = acc;
-    output.acc_stride = blocks * tier.lanes;
-    tier.transform(output);
+                                  .acc = buffers.acc + block * tier.lanes});
   }
+  OutputTile output = TileAt(call, pixel, 0);
+  output.channels = shape.out_channels;
+  output.pixels = 1;
+  output.acc = buffers.acc;
+  output.acc_stride = layout.blocks * tier.lanes;
+  tier.transform(output);
 }
 
 }  // namespace

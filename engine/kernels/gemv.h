@@ -23,8 +23,7 @@ struct GemvTile {
   const std::byte* weights;  // of the group
   const uint8_t* codes;      // prepared: steps · 32 / bits bytes
   int64_t steps;
-  const int32_t* init;  // blocks · lanes
-  int32_t* acc;         // out: blocks · lanes
+  int32_t* acc;  // blocks · lanes: what the sums begin with, and the sums
 };
 
 using GemvMicroKernel = void (*)(const GemvTile& tile);

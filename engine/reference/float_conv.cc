@@ -192,6 +192,13 @@ void Multiply(int64_t rows, int64_t inputs, int64_t outputs, const Arguments& ar
 
 }  // namespace
 
+std::vector<float> RealWeights(const Graph& graph, const Node& node) {
+  const Constant& constant = graph.constant(WeightsOf(node.op));
+  if (constant.codes) return RealWeights(graph, node, *constant.codes);
+  const std::span<const float> values = constant.values->Span<float>();
+  return {values.begin(), values.end()};
+}
+
 std::vector<float> RealWeights(const Graph& graph, const Node& node, const WeightCodes& codes) {
   std::vector<float> weights = codes.Dequantized();
   const Value& input = graph.value(node.inputs[0]);

@@ -18,8 +18,10 @@ namespace bitstage {
 using Sgemm = void (*)(int64_t m, int64_t n, int64_t k, const float* a, int64_t lda, const float* b, int64_t ldb,
                        float* c, int64_t ldc);
 
-// The real weights that the codes of a node stand for: w of y = Σ w·x. Where the input's grid has a step per channel,
-// codes hold w·step (docs/integer-arithmetic.md §1), and it is divided out here.
+// The real weights of a node that has some: w of y = Σ w·x. Where the input's grid has a step per channel, codes hold
+// w·step (docs/integer-arithmetic.md §1), and it is divided out here.
+std::vector<float> RealWeights(const Graph& graph, const Node& node);
+// The same of codes that the graph need not have in memory.
 std::vector<float> RealWeights(const Graph& graph, const Node& node, const WeightCodes& codes);
 
 // Computes node.output of `batch` images; `residual` is the second input of a Conv, or null. Real weights. Dense arrays

@@ -89,7 +89,7 @@ class FloatRun {
     } else {
       const float* residual = node.inputs.size() > 1 ? (*this)[node.inputs[1]].Span<float>().data() : nullptr;
       const Constant& weights = graph_.constant(WeightsOf(node.op));
-      const std::vector<float> real = weights.codes ? RealWeights(graph_, node, *weights.codes) : std::vector<float>();
+      const std::vector<float> real = weights.codes ? RealWeights(graph_, node) : std::vector<float>();
       RunFloatConv(graph_, node, weights.codes ? std::span<const float>(real) : weights.values->Span<float>(), batch_,
                    (*this)[node.inputs[0]].Span<float>().data(), residual, output.Span<float>().data(), pool_, sgemm_);
     }

@@ -269,9 +269,9 @@ class NodeOracle {
     if (IsFloatOp(node_.op)) {
       RunFloatOp(graph_, node_, inputs, result_.reals.data());
     } else {
-      RunFloatConv(graph_, node_, RealWeights(graph_, node_, *graph_.constant(WeightsOf(node_.op)).codes), 1,
-                   inputs_[0]->reals.data(), inputs_.size() > 1 ? inputs_[1]->reals.data() : nullptr,
-                   result_.reals.data(), nullptr, kernels::TableFor(Isa::kReference).sgemm);
+      RunFloatConv(graph_, node_, RealWeights(graph_, node_), 1, inputs_[0]->reals.data(),
+                   inputs_.size() > 1 ? inputs_[1]->reals.data() : nullptr, result_.reals.data(), nullptr,
+                   kernels::TableFor(Isa::kReference).sgemm);
     }
     if (!out_.grid) return;
     for (size_t i = 0; i < elements; ++i) {

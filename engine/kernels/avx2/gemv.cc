@@ -69,7 +69,7 @@ template <int kBits, int kBlocks>
 void MicroKernel(const GemvTile& tile) {
   constexpr int kFields = 8 / kBits;
   __m256i acc[kBlocks];
-  Unrolled<kBlocks>([&](auto b) { acc[b] = Load(tile.init + 8 * b); });
+  Unrolled<kBlocks>([&](auto b) { acc[b] = Load(tile.acc + 8 * b); });
   const std::byte* weights = tile.weights;
   const uint8_t* codes = tile.codes;
   for (int64_t step = 0; step < tile.steps; step += Form<kBits>::kStepsInWords) {

@@ -57,7 +57,7 @@ void MicroKernel(const GemvTile& tile) {
     });
   }
   Unrolled<kBlocks>([&](auto b) {
-    __m512i sum = _mm512_loadu_si512(tile.init + 16 * b);
+    __m512i sum = _mm512_loadu_si512(tile.acc + 16 * b);
     Unrolled<kFields>([&](auto j) { sum = _mm512_add_epi32(sum, _mm512_srai_epi32(acc[b][j], kBits * j)); });
     _mm512_storeu_si512(tile.acc + 16 * b, sum);
   });
