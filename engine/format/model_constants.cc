@@ -11,6 +11,7 @@
 #include "engine/codec/weight_coding.h"
 #include "engine/format/model_enums.h"
 #include "engine/format/model_ops.h"
+#include "proto/model_file.pb.h"
 
 namespace bitstage {
 namespace {

@@ -9,7 +9,10 @@
 #include "absl/status/statusor.h"
 #include "engine/format/model_container.h"
 #include "engine/graph/model.h"
-#include "proto/model_file.pb.h"
+
+namespace bitstage::model::v1 {
+class Graph;
+}
 
 namespace bitstage {
 

@@ -81,7 +81,7 @@ void RunPixel(const GemvTier& tier, const ConvShape& shape, const ConvCall& call
   const int32_t codes_sum =
       tier.prepare(call.input + pixel * call.input_pixel_stride, shape.in_channels, buffers.codes);
   for (int64_t o = 0; o < shape.out_channels; ++o) {
-    buffers.acc[o] = call.acc_init[o] + tier.bias * sums[o] - OffsetOf(bits) * codes_sum;
+    buffers.acc[o] = call.acc_init[o] + sums[o] - OffsetOf(bits) * codes_sum;
   }
   // One transform at the end: between two groups it would hold up the stream of weights.
   for (int64_t block = 0; block < layout.blocks; block += layout.width.max_blocks) {
@@ -137,7 +137,7 @@ void GemvPack(const GemvTier& tier, const ConvShape& shape, const int8_t* weight
     const int64_t blocks = std::min(layout.width.max_blocks, layout.blocks - first);
     auto* lane = reinterpret_cast<uint8_t*>(packed) + layout.GroupOffset(first) +
                  (block - first) * layout.register_bytes + o % tier.lanes * 4;
-    sums[o] = std::accumulate(weights, weights + shape.in_channels, 0);
+    sums[o] = tier.bias * std::accumulate(weights, weights + shape.in_channels, 0);
     for (int64_t step = 0; step < layout.steps; ++step) {
       uint8_t four[4] = {};
       const int64_t count = std::min(4 * layout.fields, shape.in_channels - step * 4 * layout.fields);

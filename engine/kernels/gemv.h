@@ -7,7 +7,7 @@
 //     Σ w·u = Σ f·a − offset · Σ a + bias · Σ w
 // where the last term is packed with the weights and the one before is computed once a pixel. A byte holds 8 / bits
 // fields: field j of byte i of lane l of step s is the weight of input channel (s · 8/bits + j) · 4 + i. Packed are
-//     [bits int32, padding to 64 bytes][Σ w by output, int32][group][step][block][lanes][4]
+//     [bits int32, padding to 64 bytes][bias · Σ w by output, int32][group][step][block][lanes][4]
 // in groups of up to `max_blocks` registers of `lanes` outputs; missing channels are fields of 0 that meet a = 0.
 #pragma once
 
