@@ -100,11 +100,12 @@ struct ConvKernel {
   // occur) and tells `run` so itself.
   size_t (*packed_bytes)(const ConvShape& shape, const int8_t* weights);
   void (*pack)(const ConvShape& shape, const int8_t* weights, std::byte* packed);
-  size_t (*scratch_bytes)(const ConvShape& shape);
+  size_t (*scratch_bytes)(const ConvShape& shape);  // of a call for one image
   void (*run)(const ConvShape& shape, const ConvCall& call);
   // Where a call does well to compute several images, and threads to share a layer by output channels instead of rows:
   // into how many panels of them. 0, or null: a call is for one image, and by rows.
   int64_t (*panels)(const ConvShape& shape) = nullptr;
+  size_t (*batch_scratch_bytes)(const ConvShape& shape) = nullptr;  // where `panels` is not null: of any call
 };
 
 // Elementwise a + b of codes (docs/integer-arithmetic.md §4), `pixels` pixels of `channels` channels.

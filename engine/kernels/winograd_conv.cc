@@ -64,6 +64,7 @@ class Runner {
         transform_(
             PadTransform(call.transform, shape.out_channels, RoundUp(layout_.lanes, kChannelMultiple), scratch)) {
     layout_.band_tile_rows = table_.band_rows();
+    layout_.band_images = std::min(layout_.band_images, call.images);
     const int64_t tiles = layout_.band_images * layout_.band_tile_rows * layout_.tile_columns;
     const int64_t element = static_cast<int64_t>(sizeof(float));
     codes_ =
@@ -311,6 +312,14 @@ class Runner {
   std::byte* nowhere_;  // for the pixels of tiles that reach over the edge
 };
 
+size_t ScratchBytes(const WinogradTier& tier, const ConvShape& shape, int64_t images) {
+  Scratch scratch(nullptr);
+  ConvCall no_call = {};
+  no_call.images = images;
+  const Runner runner(tier, shape, no_call, scratch);
+  return scratch.bytes();
+}
+
 }  // namespace
 
 size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights) {
@@ -325,11 +334,10 @@ void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t
              [&](const PackedSource& source) { PackWeights(source, packed + CorrectionBytes(layout)); });
 }
 
-size_t WinogradScratchBytes(const WinogradTier& tier, const ConvShape& shape) {
-  Scratch scratch(nullptr);
-  const ConvCall no_call = {};
-  const Runner runner(tier, shape, no_call, scratch);
-  return scratch.bytes();
+size_t WinogradScratchBytes(const WinogradTier& tier, const ConvShape& shape) { return ScratchBytes(tier, shape, 1); }
+
+size_t WinogradBatchScratchBytes(const WinogradTier& tier, const ConvShape& shape) {
+  return ScratchBytes(tier, shape, INT64_MAX);
 }
 
 void WinogradRun(const WinogradTier& tier, const ConvShape& shape, const ConvCall& call) {

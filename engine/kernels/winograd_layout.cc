@@ -9,9 +9,11 @@ namespace {
 constexpr int kMaxCode = 63;
 constexpr int64_t kTaps = 9;
 constexpr int64_t kBandBytes = 400 << 10;  // transformed codes, beside a panel in the L2 cache
-// Tiles of an image, where panels rather than rows are what divides a layer, and several images are computed at once.
+// Tiles of an image, where panels rather than rows are what divides a layer, and several images are computed at once:
+// with codes that do not all stay in the L2 cache, for to open the weights once more costs more.
 constexpr int64_t kWholeTiles = 64;
 constexpr int64_t kWholeImages = 8;
+constexpr int64_t kImagesBytes = 1100 << 10;
 constexpr int64_t kOneGroupSteps = 64;
 constexpr int64_t kRowSteps = 32;  // weights of a row of positions: half an L1 cache
 constexpr int64_t kRowGroup = 12;  // tiles whose sums fit the other half
@@ -45,7 +47,7 @@ WinogradLayout::WinogradLayout(const WinogradTier& tier, const ConvShape& shape)
   const int64_t image_tiles = tile_rows * tile_columns;
   whole = image_tiles <= kWholeTiles && tile_rows * row_bytes <= kBandBytes;
   if (whole) {
-    band_images = std::clamp<int64_t>(kBandBytes / (tile_rows * row_bytes), 1, kWholeImages);
+    band_images = std::clamp<int64_t>(kImagesBytes / (tile_rows * row_bytes), 1, kWholeImages);
     band_tile_rows = tile_rows;
   } else {
     band_tile_rows = DivideRoundUp(tile_rows, DivideRoundUp(tile_rows, std::max<int64_t>(1, kBandBytes / row_bytes)));

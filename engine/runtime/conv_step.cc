@@ -204,6 +204,7 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
                            static_cast<double>(weights.size()) / MacsPerNanosecond(table.isa) /
                            static_cast<double>(traits.rows);
   traits.scratch_bytes = kernel.scratch_bytes(shape);
+  if (traits.all_images) traits.batch_scratch_bytes = kernel.batch_scratch_bytes(shape);
   traits.constant_bytes = p.packed.taken() + p.acc_init.size() * sizeof(int32_t) + p.transform.bytes();
   return std::make_unique<ConvStep>(std::move(traits), std::move(p));
 }

@@ -132,6 +132,8 @@ absl::Status PlanMemory(Executable::Plan& plan) {
     for (const int slot : step.traits().reads) lifetimes[static_cast<size_t>(slot)].Touch(at);
     for (const int slot : step.traits().writes) lifetimes[static_cast<size_t>(slot)].Touch(at);
     plan.memory.scratch_bytes = std::max(plan.memory.scratch_bytes, step.traits().scratch_bytes);
+    plan.memory.batch_scratch_bytes =
+        std::max({plan.memory.batch_scratch_bytes, step.traits().scratch_bytes, step.traits().batch_scratch_bytes});
     plan.memory.weight_bytes += step.traits().constant_bytes;
     ++at;
   };

@@ -25,12 +25,12 @@ size_t MappedBuffer::taken() const {
   return static_cast<size_t>(RoundUp(static_cast<int64_t>(size_ + kAlignment), sysconf(_SC_PAGESIZE)));
 }
 
-void MappedBuffer::Populate() {
+void MappedBuffer::Populate(size_t bytes) {
 #ifdef MADV_POPULATE_WRITE
-  if (madvise(data(), size_ + kAlignment, MADV_POPULATE_WRITE) == 0) return;
+  if (madvise(data(), bytes, MADV_POPULATE_WRITE) == 0) return;
 #endif
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  for (size_t at = 0; at < size_; at += page) data()[at] = std::byte{0};
+  for (size_t at = 0; at < bytes; at += page) data()[at] = std::byte{0};
 }
 
 void MappedBuffer::Unmap::operator()(std::byte* memory) const { munmap(memory, bytes); }

@@ -15,8 +15,8 @@ class MappedBuffer {
   [[nodiscard]] std::byte* data() { return data_.get(); }
   [[nodiscard]] const std::byte* data() const { return data_.get(); }
   [[nodiscard]] size_t size() const { return size_; }
-  // Takes all of that memory now, so that nobody waits for it later.
-  void Populate();
+  // Takes the first `bytes` of that memory now, so that nobody waits for them later.
+  void Populate(size_t bytes);
   // What it takes of the system's memory once all is written: whole pages.
   [[nodiscard]] size_t taken() const;
 

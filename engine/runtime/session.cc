@@ -73,8 +73,9 @@ struct Session::State {
         arena(plan.memory.arena_bytes_per_image * static_cast<size_t>(max_batch)),
         bases(plan.slots.size()),
         strides(plan.slots.size()) {
+    const size_t scratch_bytes = max_batch > 1 ? plan.memory.batch_scratch_bytes : plan.memory.scratch_bytes;
     for (int i = 0; i < (pool == nullptr ? 1 : pool->threads()); ++i) {
-      scratch.emplace_back(plan.memory.scratch_bytes).Populate();
+      scratch.emplace_back(scratch_bytes).Populate(plan.memory.scratch_bytes);
     }
     for (const TensorSpec& spec : plan.outputs) {
       const auto elements = static_cast<size_t>(spec.shape.elements() * max_batch);

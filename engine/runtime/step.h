@@ -60,7 +60,8 @@ class Step {
     int64_t rows = 1;                // independent units of work: of one image, or of all of them
     bool all_images = false;         // … which is better where it is weights that take time
     double row_nanoseconds = 0;      // a rough guess: decides how rows are shared among threads
-    size_t scratch_bytes = 0;        // of each thread
+    size_t scratch_bytes = 0;        // of each thread, for one image at a time
+    size_t batch_scratch_bytes = 0;  // … for several at once, where that is more
     size_t constant_bytes = 0;       // packed weights, scales, tables
     size_t packed_bytes = 0;         // of them weights, `weights` in number
     int64_t weights = 0;

@@ -97,7 +97,7 @@ TEST_P(WinogradTest, ThePanelsOfSeveralImagesMakeUpTheWhole) {
       ASSERT_GT(panels, 1) << kernel->name;
       AlignedBuffer packed(kernel->packed_bytes(shape, conv.weights.data()));
       kernel->pack(shape, conv.weights.data(), packed.data());
-      AlignedBuffer scratch(kernel->scratch_bytes(shape));
+      AlignedBuffer scratch(kernel->batch_scratch_bytes(shape));
       std::vector<uint8_t> output(expected.size(), ConvCase::kUntouched);
       ConvCall call = {};
       call.input = inputs.data();

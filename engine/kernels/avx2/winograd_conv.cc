@@ -329,6 +329,7 @@ constexpr ConvKernel Kernel(const char* name, bool (*supports)(const ConvShape&,
       [](const ConvShape& shape) { return WinogradScratchBytes(*kTier, shape); },
       [](const ConvShape& shape, const ConvCall& call) { WinogradRun(*kTier, shape, call); },
       [](const ConvShape& shape) { return WinogradPanels(*kTier, shape); },
+      [](const ConvShape& shape) { return WinogradBatchScratchBytes(*kTier, shape); },
   };
 }
 

@@ -297,6 +297,7 @@ constexpr ConvKernel Kernel(const char* name) {
       [](const ConvShape& shape) { return WinogradScratchBytes(kTier, shape); },
       [](const ConvShape& shape, const ConvCall& call) { WinogradRun(kTier, shape, call); },
       [](const ConvShape& shape) { return WinogradPanels(kTier, shape); },
+      [](const ConvShape& shape) { return WinogradBatchScratchBytes(kTier, shape); },
   };
 }
 
