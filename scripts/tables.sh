@@ -91,7 +91,7 @@ table_widths() {
   for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 \
     imagenet_mobilenet_v2_1.0_224_q8; do
     wanted "$name" || continue
-    for how in "8 8" "8 4" "8 3" "6 6" "5 8" "4 8" "4 4" "3 8" "3 4" "2 8"; do
+    for how in "8 8" "8 4" "8 3" "4 8" "3 8" "4 4" "3 4" "2 8" "6 6" "5 8"; do
       piece "widths-$name-${how/ /-}" quantized_row "$name" --weights "uniform:${how% *}" --activations "uniform:${how#* }"
     done
   done
@@ -193,8 +193,8 @@ study() {
 table_dqa() {
   echo "### Block outputs quantized, weights in float (the DQA paper's experiment)"
   # "few": those of the networks of large images; random rankings are for the small ones.
-  local literal few="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,dqa:4+1:gain"
-  few+=",dqa:4+3:gain,direct:5,dqa:5+3:gain,unsigned:3,served:3+1,unsigned:4"
+  local literal few="direct:3,dqa:3+1:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,dqa:4+3:gain,direct:5,dqa:5+3:gain"
+  few+=",unsigned:3,served:3+1,noisy:3"
   literal="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain"
   literal+=",dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2,direct:4,noisy:4,dqa:4+1:gain,dqa:4+2:gain,dqa:4+3:gain"
   literal+=",direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
@@ -229,7 +229,7 @@ table_blocks() {
   local name
   for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224; do
     wanted "$name" || continue
-    piece "blocks-$name" study "$name" 256 "unsigned:3,served:3+1,adaptive:3,adaptive:3.5"
+    piece "blocks-$name" study "$name" 256 "adaptive:3.5"
   done
 }
 
