@@ -80,9 +80,9 @@ class PayloadReader {
   }
 
   absl::Status Plain(const CellTables& tables) {
-    int64_t lane_at[codec::kMaxLanes + 1] = {};
-    frame::IndexReader index(header_);
-    for (int64_t lane = 1; lane < header_.lanes; ++lane) lane_at[lane] = lane_at[lane - 1] + index.Next();
+    int64_t lane_at[codec::kMaxLanes + 1];
+    lane_at[0] = 0;
+    frame::IndexReader(header_).Next(0, header_.lanes - 1, lane_at + 1);
     lane_at[header_.lanes] = header_.payload_bits();
     if (lane_at[header_.lanes - 1] > header_.payload_bits()) return Lost("ends within its lanes");
     if (!kernels_.decode_plain(tables, stream(), lane_at, header_.lanes, header_.lane_rows, pixels_, codes_.data())) {
@@ -104,12 +104,10 @@ class PayloadReader {
           .has_above = row > 0 && (header_.rows.first + row) % boundary_.height() != 0,
           .rows = std::min<int64_t>(codec::kMaxLanes, header_.lanes - row),
       };
-      for (int64_t lane = 1; lane <= block.rows; ++lane) {
-        lane_at[lane] = row + lane < header_.lanes ? lane_at[lane - 1] + index.Next() : header_.payload_bits();
-        if (lane_at[lane] > header_.payload_bits() || lane_at[lane] < lane_at[lane - 1]) {
-          return Lost("ends within its lanes");
-        }
-      }
+      const bool is_last = row + block.rows == header_.lanes;
+      index.Next(lane_at[0], block.rows - (is_last ? 1 : 0), lane_at + 1);
+      if (lane_at[block.rows - (is_last ? 1 : 0)] > header_.payload_bits()) return Lost("ends within its lanes");
+      if (is_last) lane_at[block.rows] = header_.payload_bits();
       if (!kernels_.decode_contexts(tables, stream(), lane_at, block, codes_.data() + row * row_codes)) {
         return Lost("has a lane that does not end where it should");
       }

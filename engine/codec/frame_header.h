@@ -53,24 +53,37 @@ std::byte* WriteHeader(Header header, const FrameBoundary& boundary, std::span<c
 class IndexReader {
  public:
   explicit IndexReader(const Header& header)
-      : header_(header), end_(header.payload.data() + header.payload.size() + kChecksumBytes) {}
-  // Bits of the next lane but the last.
-  int64_t Next() {
-    const std::byte* const at = header_.index.data() + bit_ / 8;
-    uint64_t value = 0;
-    if (end_ - at >= 8) {
-      std::memcpy(&value, at, 8);
+      : at_(header.index.data()),
+        end_(header.payload.data() + header.payload.size() + kChecksumBytes),
+        base_(header.base),
+        width_(header.width),
+        mask_((uint64_t{1} << header.width) - 1) {}
+  // Where the next `lanes` lanes end, none of them the last one: to[0] and on, the first beginning at `begin`.
+  void Next(int64_t begin, int64_t lanes, int64_t* to) {
+    if (end_ - at_ >= (bit_ + lanes * width_) / 8 + 8) {
+      Read<true>(begin, lanes, to);
     } else {
-      std::memcpy(&value, at, static_cast<size_t>(end_ - at));
+      Read<false>(begin, lanes, to);
     }
-    value = value >> (bit_ % 8) & ((uint64_t{1} << header_.width) - 1);
-    bit_ += header_.width;
-    return static_cast<int64_t>(header_.base + value);
   }
 
  private:
-  const Header& header_;
-  const std::byte* end_;  // of the frame
+  template <bool whole_words>
+  void Read(int64_t begin, int64_t lanes, int64_t* to) {
+    for (int64_t i = 0; i < lanes; ++i, bit_ += width_) {
+      const std::byte* const at = at_ + bit_ / 8;
+      uint64_t value = 0;
+      std::memcpy(&value, at, whole_words || end_ - at >= 8 ? 8 : static_cast<size_t>(end_ - at));
+      begin += static_cast<int64_t>(base_ + (value >> (bit_ % 8) & mask_));
+      to[i] = begin;
+    }
+  }
+
+  const std::byte* const at_;
+  const std::byte* const end_;  // of the frame
+  const uint64_t base_;
+  const int64_t width_;
+  const uint64_t mask_;
   int64_t bit_ = 0;
 };
 
