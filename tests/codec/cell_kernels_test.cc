@@ -32,8 +32,11 @@ Case MakeCase(std::mt19937& random, bool with_contexts) {
   Case made;
   Sample& sample = made.sample;
   const auto pick = [&](uint32_t below) { return static_cast<int64_t>(random() % below); };
-  const int64_t channels = pick(3) == 0 ? 1 + pick(140) : 1 + pick(20);
+  // Some are larger than what decoders write straight to its place.
+  const bool is_large = pick(32) == 0;
+  const int64_t channels = is_large ? 16 << pick(4) : pick(3) == 0 ? 1 + pick(140) : 1 + pick(20);
   sample.shape = {1 + pick(9), 1 + pick(12), channels};
+  if (is_large) sample.shape = {24 + pick(9), 40960 / (32 * channels) + pick(12), channels};
   sample.batch = 1 + pick(3);
   const bool pairs = pick(2) == 0;
   sample.grid.bits.clear();

@@ -8,6 +8,7 @@
 
 #include <type_traits>
 
+#include "engine/codec/avx512_vbmi/byte_table.h"
 #include "engine/codec/avx512_vbmi/cells.h"
 #include "engine/codec/avx512_vbmi/kernels.h"
 #include "engine/codec/avx512_vbmi/lane_cells.h"
@@ -17,15 +18,14 @@ namespace bitstage::codec::avx512_vbmi {
 namespace {
 
 constexpr int kBlockCells = 16;  // of a lane between two transposes
+// Cells of a lane that are a line of the cache, and the codes of a frame that wait in the cache for the rest of their
+// line.
+constexpr int kStageBlocks = 4;
+constexpr int kStageCells = kStageBlocks * kBlockCells;
+constexpr int64_t kCachedCodes = 32768;
 constexpr int kMaxTables = 16;
 constexpr int kMaxIndexBits = 8;
 constexpr int64_t kFewLanes = 4;  // up to these, scalar decoding is as fast
-
-// A table by the next 8 bits: code lengths, and what the code stands for (a code where cells are single symbols).
-struct alignas(64) ByteTable {
-  uint8_t length[256];
-  uint8_t symbol[256];
-};
 
 struct Job {
   const CellTables& tables;
@@ -40,7 +40,8 @@ struct Job {
 template <int entries, bool one_table, int registers>
 class Lanes {
  public:
-  Lanes(const Job& job, int64_t active, const uint32_t* positions) : job_(job), active_(active) {
+  Lanes(const Job& job, int64_t active, const uint32_t* positions)
+      : job_(job), active_(active), is_staged_(WantsStage(job)) {
     for (int z = 0; z < registers; ++z) windows_[z].Begin(positions + z * Windows::kLanes);
   }
   void Leave(uint32_t* positions) const {
@@ -169,6 +170,43 @@ class Lanes {
     }
   }
 
+  // Where codes do not stay in the first-level cache until a line of them is complete, they go through stage_.
+  static bool WantsStage(const Job& job) {
+    const int64_t channels = job.tables.channels;
+    return job.lane_codes * kMaxLanes > kCachedCodes &&
+           (!job.tables.pairs || kStageCells % channels == 0 || channels % kStageCells == 0);
+  }
+  inline __attribute__((always_inline)) void Stage(int z, int64_t from, int64_t at) {
+#pragma GCC unroll 2
+    for (int half = 2 * z; half < 2 * z + 2; ++half) {
+      __m512i of_lanes[4];
+      Transpose(out_[half] + from, of_lanes);
+      uint8_t* const to = stage_[half * kHalf] + at;
+      ForLanes(of_lanes, [=](__m128i cells, int lane) { Store(to + lane * kStageCells, cells); });
+    }
+  }
+  // `cells` of stage_ of each of windows_[z]'s lanes; whole rows of pairs or a part of one. `to` is lane 0's place.
+  __attribute__((noinline)) void PutStage(int z, int64_t cells, uint8_t* to) const {
+    to += z * Windows::kLanes * job_.lane_codes;
+    const int64_t last = active_ < (z + 1) * Windows::kLanes ? active_ : (z + 1) * Windows::kLanes;
+    for (int64_t lane = z * Windows::kLanes; lane < last; ++lane, to += job_.lane_codes) {
+      const __m512i of_lane = _mm512_load_si512(stage_[lane]);
+      if (!job_.tables.pairs) {
+        _mm512_mask_storeu_epi8(to, First(cells), of_lane);
+        continue;
+      }
+      __m512i first, second;
+      pixels_.Split(of_lane, &first, &second);
+      const int64_t channels = job_.tables.channels;
+      uint8_t* at = to;
+      for (int64_t done = 0; done < cells; done += channels, at += channels) {
+        const __mmask64 here = First(cells - done < channels ? cells - done : channels) << done;
+        _mm512_mask_storeu_epi8(at, here, first);
+        _mm512_mask_storeu_epi8(at + channels, here, second);
+      }
+    }
+  }
+
   // Blocks of kBlockCells cells of each lane. The second register's lanes follow behind the first's, so that one's
   // refill falls into the other's look-ups.
   void Blocks(int64_t blocks, uint8_t* to) {
@@ -205,20 +243,29 @@ class Lanes {
       both(std::integral_constant<int, 2>{}, at + 2);
       if constexpr (kFours == 4) both(std::integral_constant<int, 3>{}, at + 3);
     }
+    if (const int64_t left = blocks % kStageBlocks; is_staged_ && left != 0) {
+      for (int z = 0; z < registers; ++z) PutStage(z, left * kBlockCells, to + BlockAt(blocks - left));
+    }
     windows_[0] = first;
     if constexpr (registers == 2) windows_[1] = second;
   }
   void PutBlock(int z, int64_t block, uint8_t* to) {
-    const int64_t channels = job_.tables.channels;
-    if (!job_.tables.pairs) {
-      to += block * kBlockCells;
-    } else if (channels < kBlockCells) {
-      to += 2 * block * kBlockCells;
-    } else {
-      const int64_t in_row = channels / kBlockCells;
-      to += 2 * (block / in_row) * channels + block % in_row * kBlockCells;
+    const int64_t from = block * kBlockFours % kKeptFours;
+    if (!is_staged_) {
+      Put(z, from, kBlockCells, to + BlockAt(block));
+      return;
     }
-    Put(z, block * kBlockFours % kKeptFours, kBlockCells, to);
+    const int64_t staged = block % kStageBlocks;
+    Stage(z, from, staged * kBlockCells);
+    if (staged == kStageBlocks - 1) PutStage(z, kStageCells, to + BlockAt(block - staged));
+  }
+  // Bytes from a lane's beginning.
+  [[nodiscard]] int64_t BlockAt(int64_t block) const {
+    const int64_t channels = job_.tables.channels;
+    if (!job_.tables.pairs) return block * kBlockCells;
+    if (channels < kBlockCells) return 2 * block * kBlockCells;
+    const int64_t in_row = channels / kBlockCells;
+    return 2 * (block / in_row) * channels + block % in_row * kBlockCells;
   }
 
   // `cells` (at most kBlockCells) of each lane, from channel `channel` on.
@@ -237,9 +284,11 @@ class Lanes {
 
   const Job job_;
   const int64_t active_;
+  const bool is_staged_;
   const PixelsOfPairs pixels_{job_.tables};
   Windows windows_[registers];
   __m512i out_[2 * registers][kKeptFours];  // four cells of each of kHalf lanes
+  alignas(64) uint8_t stage_[registers * Windows::kLanes][kStageCells];
 };
 
 template <int entries, bool one_table, int registers>
@@ -262,25 +311,6 @@ RowsDecoder ForIndex(int index_bits, int64_t lanes) {
   if (index_bits <= 6) return ForRegisters<64, one_table>(lanes);
   if (index_bits == 7) return ForRegisters<128, one_table>(lanes);
   return ForRegisters<256, one_table>(lanes);
-}
-
-void Fill(const CellTables& tables, int table, ByteTable& to) {
-  const DecodeEntry* const from = tables.decode + (static_cast<int64_t>(table) << tables.index_bits);
-  const int entries = 1 << tables.longest;
-  const int wanted = entries < 64 ? 64 : entries;
-  for (int i = 0; i < wanted; i += 16) {
-    __m512i e;
-    if (entries >= 16) {
-      e = _mm512_loadu_si512(from + (i & (entries - 1)));
-    } else {
-      const __m512i index = _mm512_and_si512(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                                             _mm512_set1_epi32(entries - 1));
-      e = _mm512_i32gather_epi32(index, from, 4);
-    }
-    const __m512i symbol = _mm512_srli_epi32(e, tables.pairs ? 24 : 8);
-    _mm_store_si128(reinterpret_cast<__m128i*>(to.length + i), _mm512_cvtepi32_epi8(e));
-    _mm_store_si128(reinterpret_cast<__m128i*>(to.symbol + i), _mm512_cvtepi32_epi8(symbol));
-  }
 }
 
 }  // namespace
