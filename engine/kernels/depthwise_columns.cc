@@ -18,14 +18,20 @@ struct Layout {
         groups(DivideRoundUp(shape.kernel_height, kRows)),
         blocks(DivideRoundUp(shape.in_channels, tier.block)),
         column_bytes(groups * kRows * tier.block),
-        row_weights(shape.kernel_width * column_bytes) {
+        row_weights(shape.kernel_width * column_bytes),
+        window(shape.kernel_width == 3 && groups == 1 && shape.dilation_width == 1 && shape.dilation_height == 1 &&
+               ((shape.stride_width == 1 && pair == 2) ||
+                (shape.stride_width == 2 && pair == 1 && shape.kernel_height < kRows))) {
     const int64_t reach = (shape.kernel_width - 1) * shape.dilation_width;
     const int64_t fit = (kStripBytes / column_bytes - reach - 1) / shape.stride_width + 1;
     strip = std::max<int64_t>(1, fit / tier.outputs) * tier.outputs;
     strip_columns = (strip - 1) * shape.stride_width + reach + 1;
-    const auto runs = [&](int64_t parts) { return DivideRoundUp(DivideRoundUp(shape.out_width, parts), tier.outputs); };
+    // Windows of stride 2 gain from every output less, but not from narrower loads.
+    const bool wide = window && shape.stride_width == 2;
+    const int64_t step = wide ? 1 : tier.outputs;
+    const auto runs = [&](int64_t parts) { return DivideRoundUp(DivideRoundUp(shape.out_width, parts), step); };
     const int64_t rest = shape.in_channels - (blocks - 1) * tier.block;
-    while (last_parts < kMaxColumnParts && rest * last_parts * 2 <= tier.block &&
+    while (last_parts < (wide ? 2 : kMaxColumnParts) && rest * last_parts * 2 <= tier.block &&
            runs(last_parts * 2) < runs(last_parts)) {
       last_parts *= 2;
     }
@@ -38,10 +44,17 @@ struct Layout {
   int64_t blocks;
   int64_t column_bytes;
   int64_t row_weights;  // bytes of weights of one block and one output row
+  bool window;          // as ColumnWindow says
   int64_t strip;        // outputs of a row whose columns are interleaved at a time
   int64_t strip_columns;
   int64_t last_parts = 1;  // of the last block
 };
+
+// Columns under a whole row of outputs, of each part.
+int64_t RowColumns(const ConvShape& shape, int64_t parts) {
+  return (DivideRoundUp(shape.out_width, parts) - 1) * shape.stride_width +
+         (shape.kernel_width - 1) * shape.dilation_width + 1;
+}
 
 class Runner {
  public:
@@ -60,10 +73,19 @@ class Runner {
     padding_ = scratch.Take<uint8_t>(tier.block);
     // Computed in whole steps: some columns past the last are read.
     columns_ = scratch.Take<uint8_t>(layout_.strip_columns * layout_.column_bytes);
+    if (!layout_.window) return;
+    constants_ = scratch.Take<ColumnConstants>(layout_.blocks);
+    padding_row_ = scratch.Take<uint8_t>(shape.in_width * shape.in_channels + kOverread);
+    edge_ = scratch.Take<uint8_t>(layout_.column_bytes);
+    if (layout_.last_parts > 1) {
+      edges_ = scratch.Take<uint8_t>(RowColumns(shape, layout_.last_parts) * layout_.column_bytes);
+    }
   }
 
   void Run() {
     std::memset(padding_, call_.zero_point, static_cast<size_t>(tier_.block));
+    windows_ = layout_.window && call_.residual == nullptr && !transform_.to_float && transform_.within_int32 &&
+               call_.input_pixel_stride == shape_.in_channels;
     const int64_t lanes = layout_.blocks * tier_.block;
     std::fill(std::copy_n(call_.acc_init, shape_.out_channels, in_order_), in_order_ + lanes, 0);
     last_transform_ = From(transform_, (layout_.blocks - 1) * tier_.block);
@@ -75,6 +97,12 @@ class Runner {
       tier_.order(transform.mult, mult_ + c);
       tier_.order(transform.add, add_ + c);
       calls_[block] = CallOf(block, transform);
+      if (windows_) FillConstants(block, transform);
+    }
+    if (windows_) {
+      std::memset(padding_row_, call_.zero_point,
+                  static_cast<size_t>(shape_.in_width * shape_.in_channels + kOverread));
+      std::memset(edge_, call_.zero_point, static_cast<size_t>(layout_.column_bytes));
     }
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.pair) {
       const int64_t rows = std::min(layout_.pair, call_.row_end - y);
@@ -119,6 +147,16 @@ class Runner {
     return block == layout_.blocks - 1 ? last_transform_ : From(transform_, block * tier_.block);
   }
 
+  void FillConstants(int64_t block, const PaddedTransform& transform) {
+    ColumnConstants& constants = constants_[block];
+    const int64_t c = block * tier_.block;
+    std::copy_n(acc_init_ + c, tier_.block, constants.acc_init);
+    std::copy_n(mult_ + c, tier_.block, constants.mult);
+    std::copy_n(add_ + c, tier_.block, constants.add);
+    std::copy_n(transform.low_codes, tier_.block, constants.low_codes);
+    std::copy_n(transform.high_codes, tier_.block, constants.high_codes);
+  }
+
   void RunBlock(int64_t y, int64_t rows, int64_t block) {
     const int64_t parts = layout_.parts(block);
     const int64_t width = DivideRoundUp(shape_.out_width, parts);
@@ -126,6 +164,7 @@ class Runner {
     for (int64_t part = 0; part < parts; ++part) {
       part_pixels_[part] = std::min(part * width, shape_.out_width - width);
     }
+    if (windows_ && (parts == 1 || shape_.stride_width == 2)) return RunWindow(y, rows, width, block);
     for (int64_t x = 0; x < width; x += layout_.strip) {
       const int64_t count = std::min(layout_.strip, width - x);
       CopyColumns(y, x, count, block, parts);
@@ -133,23 +172,35 @@ class Runner {
     }
   }
 
+  // The columns under some outputs of every part.
+  struct Columns {
+    int64_t in_x[kMaxColumnParts];  // each part's first
+    int64_t count;
+    int64_t first, last;  // those that lie inside the image in every part
+  };
+
+  [[nodiscard]] Columns ColumnsUnder(int64_t x, int64_t count, int64_t parts) const {
+    Columns columns = {};
+    columns.count = (count - 1) * shape_.stride_width + (shape_.kernel_width - 1) * shape_.dilation_width + 1;
+    columns.last = columns.count;
+    for (int64_t part = 0; part < parts; ++part) {
+      columns.in_x[part] = (part_pixels_[part] + x) * shape_.stride_width - shape_.pad_left;
+      columns.first = std::max(columns.first, -columns.in_x[part]);
+      columns.last = std::min(columns.last, shape_.in_width - columns.in_x[part]);
+    }
+    columns.first = std::min(columns.first, columns.count);
+    columns.last = std::max(columns.last, columns.first);
+    return columns;
+  }
+
   // The columns under `count` outputs of every part, from output (y, x) on.
   void CopyColumns(int64_t y, int64_t x, int64_t count, int64_t block, int64_t parts) {
-    const int64_t columns = (count - 1) * shape_.stride_width + (shape_.kernel_width - 1) * shape_.dilation_width + 1;
-    int64_t in_x[kMaxColumnParts];
-    // The columns that lie inside the image in every part.
-    int64_t first = 0;
-    int64_t last = columns;
-    for (int64_t part = 0; part < parts; ++part) {
-      in_x[part] = (part_pixels_[part] + x) * shape_.stride_width - shape_.pad_left;
-      first = std::max(first, -in_x[part]);
-      last = std::min(last, shape_.in_width - in_x[part]);
+    const Columns columns = ColumnsUnder(x, count, parts);
+    CopyEdge(y, columns.in_x, 0, columns.first, block, parts);
+    if (columns.first < columns.last) {
+      CopyRun(y, columns.in_x, columns.first, columns.last - columns.first, block, parts);
     }
-    first = std::min(first, columns);
-    last = std::max(last, first);
-    CopyEdge(y, in_x, 0, first, block, parts);
-    if (first < last) CopyRun(y, in_x, first, last - first, block, parts);
-    CopyEdge(y, in_x, last, columns - last, block, parts);
+    CopyEdge(y, columns.in_x, columns.last, columns.count - columns.last, block, parts);
   }
 
   // Columns that lie outside the image, in some part at least.
@@ -164,6 +215,12 @@ class Runner {
 
   // `count` columns from `column` on, each part's inside the image, or all outside.
   void CopyRun(int64_t y, const int64_t* in_x, int64_t column, int64_t count, int64_t block, int64_t parts) {
+    PointTo(y, in_x, column, block, parts, padding_);
+    tier_.copy({rows_, row_pixel_bytes_, layout_.groups, parts, count, columns_ + column * layout_.column_bytes});
+  }
+
+  // rows_ and row_pixel_bytes_, to a column of every part, or to `padding`.
+  void PointTo(int64_t y, const int64_t* in_x, int64_t column, int64_t block, int64_t parts, const uint8_t* padding) {
     const int64_t reached = shape_.kernel_height + (layout_.pair - 1) * shape_.stride_height;
     const int64_t rows = layout_.groups * kRows;
     for (int64_t row = 0; row < rows; ++row) {
@@ -177,10 +234,45 @@ class Runner {
         const bool inside = row_inside && at >= 0 && at < shape_.in_width;
         const int64_t pixel = in_y * shape_.in_width + at;
         rows_[part * rows + row] =
-            inside ? call_.input + pixel * call_.input_pixel_stride + block * tier_.block : padding_;
+            inside ? call_.input + pixel * call_.input_pixel_stride + block * tier_.block : padding;
       }
     }
-    tier_.copy({rows_, row_pixel_bytes_, layout_.groups, parts, count, columns_ + column * layout_.column_bytes});
+  }
+
+  // Columns [begin, end), row by row, which lie outside the image in some part.
+  void CopyEdges(int64_t y, const Columns& columns, int64_t begin, int64_t end, int64_t block, int64_t parts,
+                 uint8_t* to) {
+    const int64_t part_bytes = tier_.block / parts;
+    for (int64_t column = begin; column < end; ++column) {
+      PointTo(y, columns.in_x, column, block, parts, padding_);
+      for (int64_t row = 0; row < kRows; ++row) {
+        for (int64_t part = 0; part < parts; ++part, to += part_bytes) {
+          std::memcpy(to, rows_[part * kRows + row], static_cast<size_t>(part_bytes));
+        }
+      }
+    }
+  }
+
+  // One row of outputs of `width` in every part, or a pair.
+  void RunWindow(int64_t y, int64_t rows, int64_t width, int64_t block) {
+    const int64_t parts = layout_.parts(block);
+    const Columns columns = ColumnsUnder(0, width, parts);
+    if (parts > 1) {
+      CopyEdges(y, columns, 0, columns.first, block, parts, edges_);
+      CopyEdges(y, columns, columns.last, columns.count, block, parts, edges_ + columns.first * layout_.column_bytes);
+    }
+    PointTo(y, columns.in_x, columns.first, block, parts, padding_row_);
+    ColumnRow& row = PlaceRow(y, 0, 0, width, block);
+    tier_.window({.rows = rows_,
+                  .column_bytes = call_.input_pixel_stride,
+                  .first = columns.first,
+                  .last = columns.last,
+                  .edges = parts == 1 ? edge_ : edges_,
+                  .edge_bytes = parts == 1 ? 0 : layout_.column_bytes,
+                  .row = &row,
+                  .constants = constants_ + block,
+                  .output_rows = rows,
+                  .output_row_elements = shape_.out_width * call_.output_pixel_stride});
   }
 
   // What the rows of a block have in common.
@@ -204,6 +296,10 @@ class Runner {
   }
 
   void RunRow(int64_t y, int64_t row, int64_t x, int64_t count, int64_t block) {
+    tier_.run(PlaceRow(y, row, x, count, block));
+  }
+
+  ColumnRow& PlaceRow(int64_t y, int64_t row, int64_t x, int64_t count, int64_t block) {
     const int64_t pixel = (y + row) * shape_.out_width + x;
     const int64_t channel = block * tier_.block;
     ColumnRow& call = calls_[block];
@@ -214,7 +310,7 @@ class Runner {
         call_.residual == nullptr ? nullptr : call_.residual + pixel * call_.residual_pixel_stride + channel;
     const int64_t element = call_.transform.to_float ? static_cast<int64_t>(sizeof(float)) : 1;
     call.output = static_cast<std::byte*>(call_.output) + (pixel * call_.output_pixel_stride + channel) * element;
-    tier_.run(call);
+    return call;
   }
 
   const ColumnTier& tier_;
@@ -231,6 +327,12 @@ class Runner {
   int64_t* row_pixel_bytes_;
   uint8_t* padding_;
   uint8_t* columns_;
+  // Where layout_.window:
+  ColumnConstants* constants_ = nullptr;  // a block
+  uint8_t* padding_row_ = nullptr;        // as long as a row of the image
+  uint8_t* edge_ = nullptr;               // a column of zero points
+  uint8_t* edges_ = nullptr;              // columns that lie outside the image in some of several parts
+  bool windows_ = false;
   int64_t part_pixels_[kMaxColumnParts] = {};
 };
 

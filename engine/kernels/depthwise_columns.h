@@ -54,6 +54,28 @@ struct ColumnRow {
   int64_t output_pixel_stride;
 };
 
+// What a block of channels has of its own, at known distances; 64 is the most that ColumnTier::block may be.
+struct ColumnConstants {
+  int32_t acc_init[64];  // as of ColumnRow
+  float mult[64], add[64];
+  uint8_t low_codes[64], high_codes[64];
+};
+
+// A whole row of outputs, or a pair of rows, of a kernel 3 wide without dilation whose rows fit one group: columns are
+// interleaved in registers, one after the other, and never stored. To codes that stay within int32, without residual;
+// in one part at stride 1, in one or two at stride 2.
+struct ColumnWindow {
+  const uint8_t* const* rows;  // [parts][4] pointers to the first column inside, as of ColumnCopy
+  int64_t column_bytes;        // from one column to the next
+  int64_t first, last;         // the columns that lie inside the image in every part
+  const uint8_t* edges;        // the others' codes, [column][4][block]
+  int64_t edge_bytes;          // from one of them to the next; 0: all alike
+  const ColumnRow* row;        // the first row of outputs
+  const ColumnConstants* constants;
+  int64_t output_rows;  // to write, of the pair
+  int64_t output_row_elements;
+};
+
 struct ColumnTier {
   int64_t block;    // channels, a multiple of 16
   int64_t outputs;  // of a row, computed at a time
@@ -62,6 +84,7 @@ struct ColumnTier {
   void (*order)(const void* channels, void* dwords);  // of one block
   void (*copy)(const ColumnCopy& copy);
   void (*run)(const ColumnRow& row);
+  void (*window)(const ColumnWindow& window);
   double dot_cycles;     // of one dot product of `block` channels
   double output_cycles;  // of everything else, an output pixel of `block` channels
 };

@@ -52,6 +52,29 @@ TEST_P(ConvTest, EveryCountOfChannelsEqualsTheReference) {
   }
 }
 
+// Kernels three columns wide, which a tier may slide over rows: widths around the steps of such loops, padding on every
+// side, last blocks of channels of every size.
+TEST_P(ConvTest, DepthwiseLayersOfThreeColumnsEqualTheReference) {
+  for (uint32_t seed = 0; seed < 400; ++seed) {
+    Random random(seed);
+    const int64_t channels =
+        random.OneIn(2) ? random.OneOf<int64_t>({16, 32, 48, 64, 80, 96, 144}) : random.Int(1, 200);
+    const int64_t stride = random.Int(1, 2);
+    ConvShape shape = {
+        random.Int(1, 9), random.Int(1, 40), channels, 1, 1, channels, channels, 3, 3, stride, stride, 1, 1, 0, 0};
+    if (random.OneIn(4)) shape.kernel_height = random.Int(1, 4);
+    if (random.OneIn(4)) shape.stride_height = random.Int(1, 2);
+    shape.pad_top = random.Int(0, 2);
+    shape.pad_left = random.Int(0, 2);
+    const int64_t reach_y = shape.in_height + shape.pad_top + random.Int(0, 2) - shape.kernel_height;
+    const int64_t reach_x = shape.in_width + shape.pad_left + random.Int(0, 3) - shape.kernel_width;
+    if (reach_y < 0 || reach_x < 0) continue;
+    shape.out_height = reach_y / shape.stride_height + 1;
+    shape.out_width = reach_x / shape.stride_width + 1;
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape))) << "seed " << seed;
+  }
+}
+
 // 3 x 3, stride 1, at the bounds where a Winograd convolution is exact.
 TEST_P(ConvTest, LowBitThreeByThreeLayersEqualTheReference) {
   for (uint32_t seed = 0; seed < 120; ++seed) {

@@ -1,29 +1,15 @@
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
+#include "engine/kernels/avx512_vnni/column_parts.h"
 #include "engine/kernels/avx512_vnni/registers.h"
 #include "engine/kernels/depthwise_columns.h"
 
 namespace bitstage::kernels::avx512_vnni {
 namespace {
 
-constexpr int64_t kBlock = 64;
 constexpr int kOutputs = 7;  // computed at a time: what divides the widths of common feature maps
 
 // Interleaving works within 128-bit lanes: register k gets channels 16·lane + 4k + 0…3. Packing to bytes undoes that.
 int64_t Position(int64_t channel) { return channel % 16 / 4 * 16 + channel / 16 * 4 + channel % 4; }
-
-// 64 / kParts bytes of every part's pixel in one row.
-template <int kParts>
-BITSTAGE_INLINE __m512i LoadParts(const uint8_t* const (&part)[kMaxColumnParts], int64_t offset) {
-  if constexpr (kParts == 1) return _mm512_loadu_si512(part[0] + offset);
-  if constexpr (kParts == 2) {
-    const __m512i low = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(part[0] + offset)));
-    return _mm512_inserti64x4(low, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(part[1] + offset)), 1);
-  }
-  const auto load = [&](int k) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(part[k] + offset)); };
-  const __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(load(0)), load(1), 1);
-  const __m256i high = _mm256_inserti128_si256(_mm256_castsi128_si256(load(2)), load(3), 1);
-  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-}
 
 template <int kParts>
 BITSTAGE_INLINE void CopyParts(const ColumnCopy& copy) {
@@ -141,37 +127,6 @@ BITSTAGE_INLINE void StoreFloats(const ColumnRow& row, int64_t output, const __m
     _mm512_mask_storeu_ps(static_cast<float*>(row.output) + pixel * row.output_pixel_stride + c,
                           static_cast<__mmask16>(FirstBytes(row.channels - c)), clamped);
   });
-}
-
-// Codes of an output of every part, in the order of channels. `to`: where each part's go.
-template <int kParts>
-BITSTAGE_INLINE void StoreParts(uint8_t* const* to, int64_t offset, int64_t channels, __m512i codes) {
-  if constexpr (kParts == 1) {
-    if (channels == kBlock) return _mm512_storeu_si512(to[0] + offset, codes);
-    _mm512_mask_storeu_epi8(to[0] + offset, FirstBytes(channels), codes);
-  } else if constexpr (kParts == 2) {
-    const auto lanes = static_cast<__mmask32>(FirstBytes(channels));
-    _mm256_mask_storeu_epi8(to[0] + offset, lanes, _mm512_castsi512_si256(codes));
-    _mm256_mask_storeu_epi8(to[1] + offset, lanes, _mm512_extracti64x4_epi64(codes, 1));
-  } else {
-    const auto lanes = static_cast<__mmask16>(FirstBytes(channels));
-    _mm_mask_storeu_epi8(to[0] + offset, lanes, _mm512_castsi512_si128(codes));
-    _mm_mask_storeu_epi8(to[1] + offset, lanes, _mm512_extracti32x4_epi32(codes, 1));
-    _mm_mask_storeu_epi8(to[2] + offset, lanes, _mm512_extracti32x4_epi32(codes, 2));
-    _mm_mask_storeu_epi8(to[3] + offset, lanes, _mm512_extracti32x4_epi32(codes, 3));
-  }
-}
-
-// Symbols of some outputs, as bytes, to codes.
-template <int kCount>
-BITSTAGE_INLINE void ToCodes(const PaddedTransform& transform, __m512i (&bytes)[kCount]) {
-  for (int64_t k = 0; k < transform.doubling_count; ++k) {
-    const __mmask64 doubling = DoublingOf<1>(transform, k);
-    Unrolled<kCount>([&](auto i) __attribute__((always_inline)) { bytes[i] = Doubled(bytes[i], doubling); });
-  }
-  const __m512i low = _mm512_loadu_si512(transform.low_codes);
-  const __m512i high = _mm512_loadu_si512(transform.high_codes);
-  Unrolled<kCount>([&](auto i) __attribute__((always_inline)) { bytes[i] = Clamp(bytes[i], low, high); });
 }
 
 // The residual's codes of one output of every part.
@@ -296,7 +251,7 @@ void Order(const void* channels, void* dwords) {
   });
 }
 
-constexpr ColumnTier kTier = {kBlock, kOutputs, Position, Order, CopyColumns, RunRow, 2, 10};
+constexpr ColumnTier kTier = {kBlock, kOutputs, Position, Order, CopyColumns, RunRow, RunWindow, 2, 10};
 
 }  // namespace
 
