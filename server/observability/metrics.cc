@@ -82,7 +82,8 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> registry, con
       queue_bytes_(Gauges(*registry_, "bitstage_queue_bytes", "Bytes of the requests that wait for a worker")),
       weight_bytes_(Gauges(*registry_, "bitstage_model_weight_bytes", "Weights and tables of a model in memory")),
       arena_bytes_(Gauges(*registry_, "bitstage_model_arena_bytes", "Activations of one image in one session")),
-      scratch_bytes_(Gauges(*registry_, "bitstage_model_scratch_bytes", "Working memory of one session's threads")),
+      scratch_bytes_(Gauges(*registry_, "bitstage_model_scratch_bytes",
+                            "Working memory of one session: its threads' and an image as floats")),
       file_bytes_(Gauges(*registry_, "bitstage_model_file_bytes", "Size of the model file")),
       stage_bytes_(prometheus::BuildCounter()
                        .Name("bitstage_stage_wire_bytes_total")

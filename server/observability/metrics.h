@@ -55,7 +55,7 @@ struct BuildInfo {
 struct ModelMemory {
   uint64_t weight_bytes = 0;
   uint64_t arena_bytes_per_image = 0;
-  uint64_t scratch_bytes = 0;  // of a session, all its threads
+  uint64_t scratch_bytes = 0;  // of a session: of all its threads, and a staged image
   uint64_t file_bytes = 0;
 };
 

@@ -26,6 +26,12 @@ absl::Status WarmUp(ServedModel& model) {
   return absl::OkStatus();
 }
 
+// Of one image as floats, where images are taken.
+size_t StagedBytes(const ModelInterface& interface, size_t input) {
+  const TensorSpec& spec = interface.inputs[input];
+  return interface.TakesImages(input) ? static_cast<size_t>(spec.shape.elements()) * SizeOf(spec.type) : 0;
+}
+
 }  // namespace
 
 std::unique_ptr<SessionSlot> ServedModel::Borrow() {
@@ -39,9 +45,8 @@ std::unique_ptr<SessionSlot> ServedModel::Borrow() {
   }
   auto slot = std::make_unique<SessionSlot>(SessionSlot{Session(executable_, interface_.max_batch, pool_), {}});
   for (size_t i = 0; i < interface_.inputs.size(); ++i) {
-    const TensorSpec& input = interface_.inputs[i];
-    slot->staging.push_back(interface_.TakesImages(i) ? Tensor(input.type, input.shape.WithOuter(interface_.max_batch))
-                                                      : Tensor());
+    const size_t image = StagedBytes(interface_, i);
+    slot->staging.emplace_back(image * static_cast<size_t>(interface_.max_batch)).Populate(image);
   }
   return slot;
 }
@@ -65,10 +70,12 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& 
     .preprocessing = file.model()->preprocessing, .labels = file.model()->labels, .max_batch = options.max_batch
   };
   const MemoryUse& use = executable->memory();
+  size_t staged = 0;
+  for (size_t i = 0; i < interface.inputs.size(); ++i) staged += StagedBytes(interface, i);
   const ModelMemory memory{
       .weight_bytes = use.weight_bytes,
       .arena_bytes_per_image = use.arena_bytes_per_image,
-      .scratch_bytes = use.scratch_bytes * static_cast<size_t>(options.pool ? options.pool->threads() : 1),
+      .scratch_bytes = use.scratch_bytes * static_cast<size_t>(options.pool ? options.pool->threads() : 1) + staged,
       .file_bytes = error ? 0 : file_bytes};
   auto served = std::make_shared<ServedModel>(std::move(interface), memory, std::move(executable), options.pool);
   BITSTAGE_RETURN_IF_ERROR(WarmUp(*served));

@@ -10,6 +10,7 @@
 #include "engine/base/mutex.h"
 #include "engine/base/thread_pool.h"
 #include "engine/runtime/executable.h"
+#include "engine/runtime/mapped_buffer.h"
 #include "server/observability/metrics.h"
 #include "server/repository/model_interface.h"
 
@@ -18,7 +19,9 @@ namespace bitstage::server {
 // What one worker runs a model with.
 struct SessionSlot {
   Session session;
-  std::vector<Tensor> staging;  // by input, [max batch] + shape, where images become floats; empty for other inputs
+  // By input, where images become floats: room for a batch, whose first image's memory is there; of other inputs
+  // nothing.
+  std::vector<MappedBuffer> staging;
 };
 
 // Thread-safe.

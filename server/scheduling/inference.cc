@@ -25,14 +25,18 @@ Image ImageAt(const PixelImages& source, int64_t index) {
   return image;
 }
 
+// Of what an image becomes.
+Shape InputShape(const Preprocessing& preprocessing) {
+  return {preprocessing.channels(), preprocessing.height, preprocessing.width};
+}
+
 // The images of one input, one after the other, into `staging`.
 absl::Status Stage(const InputSource& source, int64_t batch, const Preprocessing& preprocessing,
-                   const RequestState& state, Tensor& staging) {
-  const std::span<float> values = staging.Span<float>();
-  const size_t step = static_cast<size_t>(staging.shape().InnerElements(0));
+                   const RequestState& state, MappedBuffer& staging) {
+  const auto step = static_cast<size_t>(InputShape(preprocessing).elements());
   for (int64_t i = 0; i < batch; ++i) {
     BITSTAGE_RETURN_IF_ERROR(state.Check());
-    const std::span<float> output = values.subspan(static_cast<size_t>(i) * step, step);
+    const std::span<float> output(reinterpret_cast<float*>(staging.data()) + static_cast<size_t>(i) * step, step);
     absl::Status status;
     if (const auto* encoded = std::get_if<EncodedImages>(&source)) {
       absl::StatusOr<Image> image = DecodeImage(encoded->images[static_cast<size_t>(i)], preprocessing.color);
@@ -54,8 +58,8 @@ absl::Status Stage(const InputSource& source, int64_t batch, const Preprocessing
 }  // namespace
 
 absl::Status RunInference(const InferenceRequest& request, const std::optional<Preprocessing>& preprocessing,
-                          const RequestState& state, const Clock& clock, Session& session, std::span<Tensor> staging,
-                          RunDurations& durations) {
+                          const RequestState& state, const Clock& clock, Session& session,
+                          std::span<MappedBuffer> staging, RunDurations& durations) {
   const Clock::TimePoint begin = clock.Now();
   std::vector<TensorView> inputs;
   for (size_t i = 0; i < request.inputs.size(); ++i) {
@@ -64,9 +68,7 @@ absl::Status RunInference(const InferenceRequest& request, const std::optional<P
       continue;
     }
     BITSTAGE_RETURN_IF_ERROR(Stage(request.inputs[i], request.batch, *preprocessing, state, staging[i]));
-    Shape shape = staging[i].shape();
-    shape[0] = request.batch;
-    inputs.push_back({staging[i].type(), std::move(shape), staging[i].data()});
+    inputs.push_back({DataType::kFloat32, InputShape(*preprocessing).WithOuter(request.batch), staging[i].data()});
   }
   const Clock::TimePoint decoded = clock.Now();
   durations.decode = decoded - begin;

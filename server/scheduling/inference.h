@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "engine/runtime/executable.h"
+#include "engine/runtime/mapped_buffer.h"
 #include "engine/tensor/preprocessing.h"
 #include "engine/tensor/tensor.h"
 #include "server/scheduling/request_state.h"
@@ -53,11 +54,11 @@ struct RunDurations {
   std::chrono::nanoseconds compute{0};
 };
 
-// Afterwards the outputs are in `session`. `staging` has, by input, a tensor [max batch] + shape where images become
-// floats; `preprocessing` must be present where the request has images. INVALID_ARGUMENT for an image that cannot be
+// Afterwards the outputs are in `session`. `staging` has, by input, room for a batch of its floats where images become
+// them; `preprocessing` must be present where the request has images. INVALID_ARGUMENT for an image that cannot be
 // decoded (its number and why), or what `state` said.
 absl::Status RunInference(const InferenceRequest& request, const std::optional<Preprocessing>& preprocessing,
-                          const RequestState& state, const Clock& clock, Session& session, std::span<Tensor> staging,
-                          RunDurations& durations);
+                          const RequestState& state, const Clock& clock, Session& session,
+                          std::span<MappedBuffer> staging, RunDurations& durations);
 
 }  // namespace bitstage::server

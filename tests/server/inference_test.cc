@@ -24,9 +24,9 @@ class RunInferenceTest : public testing::Test {
   std::shared_ptr<const Model> model_ = std::make_shared<const Model>(TinyModel());
   std::shared_ptr<const Executable> executable_;
   Session session_;
-  std::vector<Tensor> staging_ = [] {
-    std::vector<Tensor> staging;
-    staging.emplace_back(DataType::kFloat32, Shape{2, 3, 4, 4});
+  std::vector<MappedBuffer> staging_ = [] {
+    std::vector<MappedBuffer> staging;
+    staging.emplace_back(2 * 3 * 4 * 4 * sizeof(float));
     return staging;
   }();
   RunDurations durations_;

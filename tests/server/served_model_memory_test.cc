@@ -43,6 +43,7 @@ class Network {
     for (int i = 0; i < 3; ++i) x = Layer(x, {512, 14, 14}, 512, 3, 1);
     Model model;
     model.name = "net";
+    model.preprocessing = Preprocessing{.width = 112, .height = 112};
     model.graph = b_.Finish({b_.Add(GlobalAveragePool{}, {x})});
     return model;
   }
