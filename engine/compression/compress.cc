@@ -138,7 +138,11 @@ class Compression {
       return AssignGridsForWire(graph, calibration_, images_, recipe_, recipe_.budget->amount, pool_);
     }
     Graph with_grids = graph.Clone();
-    BITSTAGE_RETURN_IF_ERROR(AssignGrids(with_grids, calibration_, recipe_.activations));
+    const WeightRecipe& weights = recipe_.weights;
+    const bool scale_per_channel = weights.method == WeightMethod::kAdaptive ||
+                                   (weights.method == WeightMethod::kUniform && weights.scale == ScaleKind::kChannel);
+    BITSTAGE_RETURN_IF_ERROR(
+        AssignGrids(with_grids, calibration_, recipe_.activations, /*group_bits=*/{}, scale_per_channel));
     return with_grids;
   }
 

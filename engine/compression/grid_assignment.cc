@@ -154,6 +154,20 @@ class Groups {
   std::vector<size_t> parent_;
 };
 
+// Groups that weighted layers read, all of them depthwise convolutions.
+std::vector<bool> DepthwiseGroups(const Graph& graph, Groups& groups) {
+  std::vector<bool> depthwise(graph.values.size(), false);
+  std::vector<bool> other(graph.values.size(), false);
+  for (const Node& node : graph.nodes) {
+    if (WeightsOf(node.op) == kNoConstant) continue;
+    const auto* conv = std::get_if<Conv>(&node.op);
+    const bool by_channel = conv != nullptr && conv->groups > 1 && graph.constant(conv->weights).shape()[1] == 1;
+    (by_channel ? depthwise : other)[groups.Find(node.inputs[0])] = true;
+  }
+  for (size_t g = 0; g < depthwise.size(); ++g) depthwise[g] = depthwise[g] && !other[g];
+  return depthwise;
+}
+
 // Graph outputs stay float: a coded one gets a copy.
 void DetachOutputs(Graph& graph, const std::vector<bool>& coded) {
   for (ValueId& output : graph.outputs) {
@@ -218,7 +232,7 @@ GridGroups GroupValues(const Graph& graph) {
 }
 
 absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe,
-                         const std::vector<int>& group_bits) {
+                         const std::vector<int>& group_bits, bool depthwise_steps) {
   const std::vector<bool> coded = CodedValues(graph);
   Groups groups(graph, coded);
   const std::vector<bool> edge = GroupValues(graph).fixed;
@@ -237,11 +251,18 @@ absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const Act
     const std::vector<Histogram>& own = calibration.values[v].channels;
     joined.insert(joined.end(), own.begin(), own.end());
   }
+  const std::vector<bool> depthwise = depthwise_steps && recipe.method == ActivationMethod::kUniform
+                                          ? DepthwiseGroups(graph, groups)
+                                          : std::vector<bool>(graph.values.size(), false);
   std::vector<std::optional<Grid>> group_grid(graph.values.size());
   for (size_t g = 0; g < graph.values.size(); ++g) {
     if (channels[g].empty()) continue;
     if (!group_bits.empty() && group_bits[g] > 0) {
       group_grid[g] = UniformGrid(channels[g], group_bits[g], group_bits[g]);
+      continue;
+    }
+    if (depthwise[g] && NonNegative(channels[g])) {
+      group_grid[g] = UnsignedGrid(channels[g], edge[g] ? kEdgeBits : recipe.bits, StepKind::kChannel, ClipRule{});
       continue;
     }
     group_grid[g] = edge[g] ? UniformGrid(channels[g], kEdgeBits, kEdgeBits) : GridFor(channels[g], recipe);

@@ -18,8 +18,10 @@ namespace bitstage {
 // the recipe says: they are few and the decision hangs on them. A coded value that is also a graph output gets an
 // identity node in front of the output, which stays float.
 // group_bits: by GridGroups, uniform grids of so many bits whatever else was said; 0, or no entries: none.
+// depthwise_steps: weights will have a scale for every output channel. Then uniform grids of values without negative
+// ones that only depthwise convolutions multiply have a step a channel: it goes into that scale and costs nothing.
 absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe,
-                         const std::vector<int>& group_bits = {});
+                         const std::vector<int>& group_bits = {}, bool depthwise_steps = false);
 
 // Values that must share a width, as AssignGrids sees them, before it has changed `graph`.
 struct GridGroups {

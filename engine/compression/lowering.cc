@@ -205,17 +205,32 @@ absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const No
   const Grid units = grid.value_or(Grid{});
   std::vector<double> centre;
   if (options.bias_correction) centre = PatchMeans(geometry, x_hat, MaxPatches(geometry));
-  std::vector<Hessian> hessians = LayerHessians(geometry, units, x_hat, centre, MaxPatches(geometry));
+  const int64_t patches = MaxPatches(geometry);
+  const auto sums_of = [&](PatchShare share) {
+    RefitSums sums{LayerHessians(geometry, units, x_hat, centre, patches, share), {}};
+    if (inputs.real != nullptr) {
+      sums.correlations = ErrorCorrelations(geometry, units, w.Span<float>(), *inputs.real, x_hat, inputs.residual_gap,
+                                            centre, patches, share);
+    }
+    return sums;
+  };
   // Fewer patches than this a column would be fitted, not generalised from: a classifier behind a global pooling sees
   // one patch an image.
   constexpr int64_t kPatchesPerColumn = 4;
-  const bool enough = hessians[0].rows() >= kPatchesPerColumn * geometry.K();
   std::vector<float> target(folded.Span<float>().begin(), folded.Span<float>().end());
+  RefitSums sums = sums_of({.part = 0, .parts = inputs.real != nullptr ? 2 : 1});
+  RefitSums held_back;
+  if (inputs.real != nullptr) held_back = sums_of({.part = 1, .parts = 2});
+  const int64_t rows = sums.hessians[0].rows() + (inputs.real != nullptr ? held_back.hessians[0].rows() : 0);
+  const bool enough = rows >= kPatchesPerColumn * geometry.K();
   if (enough && inputs.real != nullptr) {
-    const std::vector<float> correlations = ErrorCorrelations(geometry, units, w.Span<float>(), *inputs.real, x_hat,
-                                                              inputs.residual_gap, centre, MaxPatches(geometry));
-    BITSTAGE_ASSIGN_OR_RETURN(target, RefitWeights(target, correlations, hessians));
+    BITSTAGE_ASSIGN_OR_RETURN(const double damping, ChooseDamping(sums, held_back));
+    sums.Add(held_back);
+    BITSTAGE_ASSIGN_OR_RETURN(target, RefitWeights(target, sums.correlations, sums.hessians, {.damping = damping}));
+  } else {
+    sums.Add(held_back);
   }
+  std::vector<Hessian>& hessians = sums.hessians;
   if (!enough) ForgetCorrelations(hessians);
   const std::vector<double> importance = Importance(geometry, hessians);
   for (const LayerPrecision& precision : candidates) {

@@ -35,12 +35,14 @@ int64_t OutputExtent(const Window& w, int axis, int64_t in) {
 // Evenly spaced patches over all patches of all images, at most `max_patches`.
 class PatchSample {
  public:
-  PatchSample(const LayerGeometry& layer, const Shape& input, int64_t max_patches)
+  PatchSample(const LayerGeometry& layer, const Shape& input, int64_t max_patches, PatchShare share = {})
       : layer_(layer), height_(input.rank() == 4 ? input[2] : 1), width_(input.rank() == 4 ? input[3] : 1) {
     out_width_ = OutputExtent(layer.window, 1, width_);
     per_image_ = OutputExtent(layer.window, 0, height_) * out_width_;
     total_ = input[0] * per_image_;
-    size_ = std::min(total_, max_patches);
+    of_all_ = std::min(total_, max_patches);
+    first_ = of_all_ * share.part / share.parts;
+    size_ = of_all_ * (share.part + 1) / share.parts - first_;
   }
 
   [[nodiscard]] int64_t size() const { return size_; }
@@ -61,16 +63,16 @@ class PatchSample {
   }
 
  private:
-  [[nodiscard]] int64_t Index(int64_t i) const { return i * total_ / size_; }
+  [[nodiscard]] int64_t Index(int64_t i) const { return (first_ + i) * total_ / of_all_; }
 
   const LayerGeometry& layer_;
-  int64_t height_, width_, out_width_, per_image_, total_, size_;
+  int64_t height_, width_, out_width_, per_image_, total_, of_all_, first_, size_;
 };
 
 // use(rows) for blocks of whole patches.
 void ForEachPatchBlock(const LayerGeometry& layer, const Tensor& input, int64_t group, int64_t max_patches,
-                       absl::FunctionRef<void(std::span<float>)> use) {
-  const PatchSample sample(layer, input.shape(), max_patches);
+                       PatchShare share, absl::FunctionRef<void(std::span<float>)> use) {
+  const PatchSample sample(layer, input.shape(), max_patches, share);
   const int64_t k = layer.K();
   std::vector<float> rows(static_cast<size_t>(std::min(kPatchBlock, sample.size()) * k));
   for (int64_t begin = 0; begin < sample.size(); begin += kPatchBlock) {
@@ -120,11 +122,11 @@ LayerGeometry GeometryOf(const Graph& graph, const Node& node) {
 }
 
 std::vector<Hessian> LayerHessians(const LayerGeometry& layer, const Grid& grid, const Tensor& input,
-                                   std::span<const double> centre, int64_t max_patches) {
+                                   std::span<const double> centre, int64_t max_patches, PatchShare share) {
   std::vector<Hessian> hessians;
   for (int64_t group = 0; group < layer.groups; ++group) {
     Hessian& hessian = hessians.emplace_back(layer.K());
-    ForEachPatchBlock(layer, input, group, max_patches, [&](std::span<float> rows) {
+    ForEachPatchBlock(layer, input, group, max_patches, share, [&](std::span<float> rows) {
       CentreAndScale(layer, grid, centre, group, rows);
       hessian.Add(rows);
     });
@@ -134,8 +136,8 @@ std::vector<Hessian> LayerHessians(const LayerGeometry& layer, const Grid& grid,
 
 std::vector<float> ErrorCorrelations(const LayerGeometry& layer, const Grid& grid, std::span<const float> weights,
                                      const Tensor& x, const Tensor& x_hat, const Tensor* residual_gap,
-                                     std::span<const double> centre, int64_t max_patches) {
-  const PatchSample sample(layer, x_hat.shape(), max_patches);
+                                     std::span<const double> centre, int64_t max_patches, PatchShare share) {
+  const PatchSample sample(layer, x_hat.shape(), max_patches, share);
   const int64_t k = layer.K();
   const int64_t outputs = layer.group_outputs();
   std::vector<float> correlations(weights.size());
@@ -176,7 +178,7 @@ std::vector<double> PatchMeans(const LayerGeometry& layer, const Tensor& input, 
   for (int64_t group = 0; group < layer.groups; ++group) {
     std::vector<double> sums(static_cast<size_t>(k), 0.0);
     int64_t patches = 0;
-    ForEachPatchBlock(layer, input, group, max_patches, [&](std::span<float> rows) {
+    ForEachPatchBlock(layer, input, group, max_patches, {}, [&](std::span<float> rows) {
       for (size_t i = 0; i < rows.size(); ++i) sums[i % sums.size()] += rows[i];
       patches += static_cast<int64_t>(rows.size()) / k;
     });

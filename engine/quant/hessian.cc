@@ -37,6 +37,11 @@ void Hessian::Add(std::span<const float> rows) {
   rows_ += count;
 }
 
+void Hessian::Add(const Hessian& other) {
+  for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += other.sums_[i];
+  rows_ += other.rows_;
+}
+
 absl::StatusOr<std::vector<double>> DampedFactor(const Hessian& hessian, double damping,
                                                  std::span<const int64_t> order) {
   constexpr double kLeastShare = 1e-6;  // of the mean diagonal, where `damping` was not enough

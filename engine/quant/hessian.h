@@ -24,6 +24,8 @@ class Hessian {
 
   // Adds x xᵀ for every row x of a row-major rows x size matrix.
   void Add(std::span<const float> rows);
+  // Adds what `other`, of the same size, has seen.
+  void Add(const Hessian& other);
 
   [[nodiscard]] int64_t size() const { return size_; }
   [[nodiscard]] int64_t rows() const { return rows_; }

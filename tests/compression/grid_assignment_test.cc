@@ -67,6 +67,24 @@ TEST(AssignGrids, ConcatenationSharesStepAndZeroPointSoThatCodesAreMoved) {
   }
 }
 
+TEST(AssignGrids, WhatOnlyDepthwiseLayersReadHasAStepAChannelIfTheirWeightsTakeIt) {
+  GraphBuilder b;
+  const ValueId x = b.Input({3, 8, 8});
+  const ValueId wide = b.Add(WithRelu(b.MakeConv({3, 8, 8}, 6, 1, 1, 0)), {x});
+  const ValueId deep = b.Add(WithRelu(b.MakeConv({6, 8, 8}, 6, 3, 1, 1, /*groups=*/6)), {wide});
+  const Graph original = b.Finish({b.Add(b.MakeConv({6, 8, 8}, 4, 1, 1, 0), {deep})});
+  const Tensor images = RandomTensor(original.value(x).shape.WithOuter(8), 3);
+  const auto calibration = Calibrate(original, images, nullptr, {});
+  ASSERT_TRUE(calibration.ok()) << calibration.status();
+  for (const bool depthwise_steps : {false, true}) {
+    Graph graph = original.Clone();
+    ASSERT_TRUE(AssignGrids(graph, *calibration, {}, /*group_bits=*/{}, depthwise_steps).ok());
+    EXPECT_EQ(graph.value(wide).grid->HasStepPerChannel(), depthwise_steps);
+    EXPECT_FALSE(graph.value(deep).grid->HasStepPerChannel()) << "the last layer adds its channels up";
+    EXPECT_FALSE(graph.value(x).grid->HasStepPerChannel());
+  }
+}
+
 TEST(AssignGrids, DqaGivesExtraBitsToTheShareOfChannelsThatWasAskedFor) {
   GraphBuilder b;
   const ValueId x = b.Input({3, 8, 8});

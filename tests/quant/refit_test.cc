@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <random>
 
 namespace bitstage {
 namespace {
@@ -61,6 +62,43 @@ TEST(RefitWeights, RefusesSizesThatDoNotFitAndSumsThatAreNotFinite) {
   hessian.Add(std::vector<float>{std::numeric_limits<float>::infinity(), 1});
   EXPECT_EQ(RefitWeights(std::vector<float>(2), std::vector<float>(2), {{hessian}}).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+// Inputs of 8 columns, rows of them, and targets that follow x̂ with the factor `signal` and noise besides.
+RefitSums SumsOf(uint32_t seed, int64_t rows, float signal, float noise) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  RefitSums sums{{Hessian(8)}, std::vector<float>(8)};
+  for (int64_t row = 0; row < rows; ++row) {
+    std::vector<float> x(8);
+    for (float& value : x) value = normal(random);
+    const float error = signal * x[0] + noise * normal(random);
+    for (size_t k = 0; k < 8; ++k) sums.correlations[k] += error * x[k];
+    sums.hessians[0].Add(x);
+  }
+  return sums;
+}
+
+TEST(ChooseDamping, SystematicErrorsAreFittedAndNoiseIsNot) {
+  const auto systematic = ChooseDamping(SumsOf(1, 100, 1.0f, 0.1f), SumsOf(2, 100, 1.0f, 0.1f));
+  ASSERT_TRUE(systematic.ok()) << systematic.status();
+  EXPECT_EQ(*systematic, 0.01);
+  const auto noise = ChooseDamping(SumsOf(3, 40, 0.05f, 1.0f), SumsOf(4, 40, 0.05f, 1.0f));
+  ASSERT_TRUE(noise.ok()) << noise.status();
+  EXPECT_EQ(*noise, 10);
+}
+
+TEST(RefitSums, OfTwoPartsAreThoseOfTheWhole) {
+  RefitSums whole = SumsOf(5, 30, 1, 0);
+  const RefitSums other = SumsOf(6, 20, 1, 0);
+  const double before = whole.hessians[0].At(3, 2);
+  const float correlation = whole.correlations[1];
+  whole.Add(other);
+  whole.Add({});
+  EXPECT_EQ(whole.hessians[0].rows(), 50);
+  EXPECT_FLOAT_EQ(static_cast<float>(whole.hessians[0].At(3, 2)),
+                  static_cast<float>(before + other.hessians[0].At(3, 2)));
+  EXPECT_EQ(whole.correlations[1], correlation + other.correlations[1]);
 }
 
 }  // namespace
