@@ -44,7 +44,9 @@ struct CellTables {
   const uint8_t* group_of;    // channels entries; without contexts the table
   const EncodeEntry* encode;  // [table << stride_bits | cell]
   const DecodeEntry* decode;  // [table << index_bits | next bits]
-  const uint8_t* lengths;     // [table << stride_bits | cell]; 0 behind a smaller table's cells
+  // The same of single symbols with contexts, length | first << 8: half the room. Null where nobody filled it.
+  const uint16_t* decode_symbols = nullptr;
+  const uint8_t* lengths;  // [table << stride_bits | cell]; 0 behind a smaller table's cells
   // Contexts only: [group * contexts + k] is a table.
   const uint8_t* of_context;
   int contexts;

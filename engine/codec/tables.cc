@@ -180,6 +180,11 @@ CompiledTables::CompiledTables(const CodeTables& tables, const Grid& grid, int64
     FillDecode(lengths, grid.BitsOf(channel_of[t]), grid.ShiftOf(channel_of[t]), pairs_, index_bits_,
                &decode_[t << index_bits_]);
   }
+  if (!pairs_ && contexts_ != 0) {
+    for (const DecodeEntry& entry : decode_) {
+      decode_symbols_.push_back(static_cast<uint16_t>(entry.length | entry.first << 8));
+    }
+  }
   if (tables_ == 1 && !pairs_ && contexts_ == 0) {
     runs_.resize(size_t{1} << kRunBits);
     FillRuns(decode_.data(), index_bits_, runs_.data());
@@ -204,6 +209,7 @@ CellTables CompiledTables::view() const {
           .group_of = group_.data(),
           .encode = encode_.data(),
           .decode = decode_.data(),
+          .decode_symbols = decode_symbols_.empty() ? nullptr : decode_symbols_.data(),
           .lengths = lengths_.data(),
           .of_context = of_context_.empty() ? nullptr : of_context_.data(),
           .contexts = contexts_,

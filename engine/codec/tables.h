@@ -38,6 +38,7 @@ class CompiledTables {
   std::vector<uint8_t> bits_, shift_, off_mask_, group_, of_context_, lengths_;
   std::vector<EncodeEntry> encode_;
   std::vector<DecodeEntry> decode_;
+  std::vector<uint16_t> decode_symbols_;
   std::vector<uint64_t> runs_;
   std::vector<uint64_t> encode_high_;
 };

@@ -52,8 +52,9 @@ class Decoder {
     return columns > kLanes && block.rows > 1 && tables.channels <= kMaxChannels && ContextTables::Suits(tables);
   }
 
-  template <int kIndexBits>
-  bool Run() {
+  // decode: the tables' entries, or what matters of them.
+  template <int kIndexBits, typename Entry>
+  bool Run(const Entry* decode) {
     for (int64_t j = 0; j < kLanes; ++j) lanes_[j] = {{}, j, -j, false, false, nullptr};
     const int64_t last = block_.rows - 1;
     const int64_t steps = last % kLanes + (last / kLanes + 1) * columns_;
@@ -65,9 +66,9 @@ class Decoder {
       bool is_fast = true;
       for (const Lane& lane : lanes_) is_fast &= stream_.IsFast(lane.bits);
       if (is_fast) {
-        Chains<kIndexBits>(stream_.Fast());
+        Chains<kIndexBits>(decode, stream_.Fast());
       } else {
-        Chains<kIndexBits>(stream_.Careful());
+        Chains<kIndexBits>(decode, stream_.Careful());
       }
     }
     return true;
@@ -163,12 +164,15 @@ class Decoder {
     }
   }
 
+  static uint32_t EntryAt(const DecodeEntry* entry) { return portable::EntryAt(entry); }
+  static uint32_t EntryAt(const uint16_t* entry) { return *entry; }
+
   // One column of each lane: cells_ become DecodeEntries.
-  template <int kIndexBits, typename Refill>
-  inline __attribute__((always_inline)) void Chains(const Refill& refill) {
-    constexpr int kCells = Refill::kBits / kIndexBits;
+  template <int kIndexBits, typename Entry, typename Refill>
+  inline __attribute__((always_inline)) void Chains(const Entry* decode, const Refill& refill) {
+    constexpr int kMost = Refill::kBits / kIndexBits;
+    constexpr int kCells = kMost == 5 ? 4 : kMost;  // most numbers of channels are multiples of four
     const uint32_t mask = (1u << (kIndexBits == 8 ? 8 : tables_.index_bits)) - 1;
-    const DecodeEntry* const decode = tables_.decode;
     LaneBits lane[kLanes];
     for (int j = 0; j < kLanes; ++j) lane[j] = lanes_[j].bits;
     uint32_t* const cells = cells_[0];
@@ -179,7 +183,7 @@ class Decoder {
 #pragma GCC unroll 8
         for (int j = 0; j < kLanes; ++j) {
           uint32_t* const cell = cells + j * kLaneRoom + i;
-          const uint32_t entry = portable::EntryAt(decode + ((lane[j].word & mask) + *cell));
+          const uint32_t entry = EntryAt(decode + ((lane[j].word & mask) + *cell));
           lane[j].word >>= entry & 63;
           *cell = entry;
         }
@@ -249,7 +253,8 @@ bool DecodeContexts(const CellTables& tables, const uint8_t* stream, const int64
     return Fallback().decode_contexts(tables, stream, lane_at, block, codes);
   }
   Decoder decoder(tables, stream, lane_at, block, codes);
-  return tables.index_bits <= 8 ? decoder.Run<8>() : decoder.Run<11>();
+  if (tables.index_bits <= 8) return decoder.Run<8>(tables.decode);
+  return tables.decode_symbols != nullptr ? decoder.Run<11>(tables.decode_symbols) : decoder.Run<11>(tables.decode);
 }
 
 }  // namespace bitstage::codec::avx512_vbmi
