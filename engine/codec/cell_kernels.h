@@ -52,10 +52,12 @@ struct CellTables {
   int contexts;
   // Of a lone table of single symbols (run_table.h); null where nobody filled them.
   const uint64_t* runs = nullptr;
-  // Of a lone table, uniform: what a look-up appends, its last bit the word's highest, its length in the lowest byte.
-  // Of single symbols of at most kMaxBitsOfTwo bits [a | b << bits_of[0]], the code of a with that of b behind it; else
-  // [cell]. Null where nobody filled them.
+  // Uniform: what a look-up appends, its last bit the word's highest, its length in the lowest byte. Of a lone table of
+  // single symbols of at most kMaxBitsOfTwo bits [a | b << bits_of[0]], the code of a with that of b behind it; else,
+  // for up to 256 entries, as `encode`. Null where nobody filled them.
   const uint64_t* encode_high = nullptr;
+  // Beside encode_high of several tables: channels entries, group_of << stride_bits.
+  const uint8_t* entry_of = nullptr;
 };
 
 // Where an encoder stands. `at` is the first byte not yet final, `bits` its low `count` (0…7) bits.

@@ -109,22 +109,27 @@ void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode) {
   }
 }
 
+namespace {
+
+uint64_t HighCode(const EncodeEntry& entry) { return uint64_t{entry.bits} << (-entry.length & 63); }
+
+}  // namespace
+
 size_t EncodeHighEntries(int bits, bool pairs) {
   return size_t{1} << (pairs || bits <= kMaxBitsOfTwo ? 2 * bits : bits);
 }
 
 void FillEncodeHigh(const EncodeEntry* encode, int bits, bool pairs, uint64_t* high) {
-  const auto code = [&](size_t cell) { return uint64_t{encode[cell].bits} << (-encode[cell].length & 63); };
   if (pairs || bits > kMaxBitsOfTwo) {
-    const size_t cells = EncodeHighEntries(bits, pairs);
-    for (size_t cell = 0; cell < cells; ++cell) high[cell] = code(cell) | encode[cell].length;
+    std::transform(encode, encode + EncodeHighEntries(bits, pairs), high,
+                   [](const EncodeEntry& entry) { return HighCode(entry) | entry.length; });
     return;
   }
   const uint32_t symbols = 1u << bits;
   uint64_t code_of[1 << kMaxBitsOfTwo];
   uint64_t length_of[1 << kMaxBitsOfTwo];
   for (uint32_t s = 0; s < symbols; ++s) {
-    code_of[s] = code(s);
+    code_of[s] = HighCode(encode[s]);
     length_of[s] = encode[s].length;
   }
   for (uint32_t b = 0; b < symbols; ++b) {
@@ -192,6 +197,9 @@ CompiledTables::CompiledTables(const CodeTables& tables, const Grid& grid, int64
   if (tables_ == 1 && uniform_ && contexts_ == 0) {
     encode_high_.resize(EncodeHighEntries(bits_[0], pairs_));
     FillEncodeHigh(encode_.data(), bits_[0], pairs_, encode_high_.data());
+  } else if (uniform_ && contexts_ == 0 && encode_.size() <= kMaxCellsPerTable) {
+    for (const EncodeEntry& entry : encode_) encode_high_.push_back(HighCode(entry) | entry.length);
+    for (const uint8_t group : group_) entry_of_.push_back(static_cast<uint8_t>(group << stride_bits_));
   }
 }
 
@@ -214,7 +222,8 @@ CellTables CompiledTables::view() const {
           .of_context = of_context_.empty() ? nullptr : of_context_.data(),
           .contexts = contexts_,
           .runs = runs_.empty() ? nullptr : runs_.data(),
-          .encode_high = encode_high_.empty() ? nullptr : encode_high_.data()};
+          .encode_high = encode_high_.empty() ? nullptr : encode_high_.data(),
+          .entry_of = entry_of_.empty() ? nullptr : entry_of_.data()};
 }
 
 }  // namespace codec

@@ -35,7 +35,7 @@ class CompiledTables {
   bool pairs_ = false;
   bool uniform_ = true;
   int tables_ = 0, longest_ = 0, index_bits_ = 0, stride_bits_ = 0, contexts_ = 0;
-  std::vector<uint8_t> bits_, shift_, off_mask_, group_, of_context_, lengths_;
+  std::vector<uint8_t> bits_, shift_, off_mask_, group_, of_context_, lengths_, entry_of_;
   std::vector<EncodeEntry> encode_;
   std::vector<DecodeEntry> decode_;
   std::vector<uint16_t> decode_symbols_;
@@ -48,7 +48,7 @@ class CompiledTables {
 // shift. Allocates nothing. Requires valid lengths.
 void FillEncode(std::span<const uint8_t> lengths, EncodeEntry* encode);
 void FillDecode(std::span<const uint8_t> lengths, int bits, int shift, bool pairs, int index_bits, DecodeEntry* decode);
-// CellTables::encode_high of a table of cells of symbols of `bits` bits, and how many entries that has.
+// CellTables::encode_high of one table of cells of symbols of `bits` bits, and how many entries that has.
 size_t EncodeHighEntries(int bits, bool pairs);
 void FillEncodeHigh(const EncodeEntry* encode, int bits, bool pairs, uint64_t* high);
 inline constexpr size_t kMaxEncodeHighEntries = size_t{1} << (2 * kMaxBitsOfTwo);

@@ -29,6 +29,12 @@ struct CellsOf {
   int bits, shift;
 };
 
+[[maybe_unused]] inline uint64_t Word(const uint8_t* bytes) {
+  uint64_t word = 0;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
 // Eight codes of neighbouring channels at once, where all channels look alike.
 class EightCodes {
  public:
@@ -36,11 +42,7 @@ class EightCodes {
       : bits_(tables.bits_of[0]), shift_(tables.shift_of[0]), mask_(0x0101010101010101u * ((1u << bits_) - 1)) {}
 
   // A symbol a byte.
-  uint64_t Symbols(const uint8_t* codes) const {
-    uint64_t eight = 0;
-    std::memcpy(&eight, codes, sizeof(eight));
-    return eight >> shift_ & mask_;
-  }
+  uint64_t Symbols(const uint8_t* codes) const { return Word(codes) >> shift_ & mask_; }
   // Four pairs of neighbours, each a | b << bits in 16 bits.
   uint64_t Neighbours(const uint8_t* codes) const {
     constexpr uint64_t kFirst = 0x00ff00ff00ff00ffu;

@@ -76,16 +76,17 @@ class HighSink {
   uint64_t count_;
 };
 
-// One table for all cells, with CellTables::encode_high: of two symbols a look-up, or of one cell.
+// Tables with CellTables::encode_high: two symbols a look-up, or one cell.
 template <bool kTwo>
-class LoneTable {
+class HighEncoder {
  public:
-  LoneTable(const CellTables& tables, const BitSink& sink)
+  HighEncoder(const CellTables& tables, const BitSink& sink)
       : tables_(tables), eight_(tables), high_(tables.encode_high), is_long_(tables.longest > 8), sink_(sink) {}
 
   HighSink& sink() { return sink_; }
 
-  // `count` cells from neighbouring channels; second: the codes of the row's second pixel, null where there is none.
+  // `count` cells from neighbouring channels, with several tables a row's; second: the codes of the row's second pixel,
+  // null where there is none.
   // False where they pass `limit`.
   bool Append(const uint8_t* first, const uint8_t* second, int64_t count, const uint8_t* limit) {
     int64_t c = 0;
@@ -94,14 +95,16 @@ class LoneTable {
         const uint64_t pairs = eight_.Neighbours(first + c);
         AppendFour(pairs & 0xffff, pairs >> 16 & 0xffff, pairs >> 32 & 0xffff, pairs >> 48);
       } else {
-        const uint64_t cells = second != nullptr ? eight_.Cells(first + c, second + c) : eight_.Symbols(first + c);
+        uint64_t cells = second != nullptr ? eight_.Cells(first + c, second + c) : eight_.Symbols(first + c);
+        if (tables_.entry_of != nullptr) cells |= Word(tables_.entry_of + c);
         AppendFour(cells & 255, cells >> 8 & 255, cells >> 16 & 255, cells >> 24 & 255);
         AppendFour(cells >> 32 & 255, cells >> 40 & 255, cells >> 48 & 255, cells >> 56);
       }
       if (sink_.at() > limit) return false;
     }
     for (; c < count; ++c) {
-      const EncodeEntry entry = tables_.encode[eight_.Cell(first + c, second != nullptr ? second + c : nullptr)];
+      const uint32_t cell = eight_.Cell(first + c, second != nullptr ? second + c : nullptr);
+      const EncodeEntry entry = tables_.encode[(tables_.entry_of != nullptr ? tables_.entry_of[c] : 0u) | cell];
       sink_.Add(uint64_t{entry.bits} << (-entry.length & 63) | entry.length);
       sink_.Store();
     }
@@ -128,22 +131,25 @@ class LoneTable {
 };
 
 template <bool kTwo>
-bool EncodeLoneTable(const CellTables& tables, const uint8_t* codes, int64_t pixels, int64_t lane_rows,
-                     const uint8_t* limit, BitSink* sink, uint32_t* lane_bits) {
+bool EncodeHigh(const CellTables& tables, const uint8_t* codes, int64_t pixels, int64_t lane_rows, const uint8_t* limit,
+                BitSink* sink, uint32_t* lane_bits) {
   const uint8_t* const begin = sink->at;
   const int64_t channels = tables.channels;
-  const int64_t lane_pixels = (tables.pairs ? 2 : 1) * lane_rows;
-  LoneTable<kTwo> table(tables, *sink);
+  const bool is_flat = !tables.pairs && tables.entry_of == nullptr;
+  const int64_t step = tables.pairs ? 2 : 1;
+  const int64_t lane_pixels = step * lane_rows;
+  HighEncoder<kTwo> encoder(tables, *sink);
   int64_t lane_begin = sink->count;
   for (int64_t pixel = 0; pixel < pixels; pixel += lane_pixels) {
     const int64_t here = std::min(lane_pixels, pixels - pixel);
-    if (!tables.pairs && !table.Append(codes, nullptr, here * channels, limit)) return false;
-    for (int64_t i = 0; tables.pairs && i < here; i += 2) {
+    if (is_flat && !encoder.Append(codes, nullptr, here * channels, limit)) return false;
+    for (int64_t i = 0; !is_flat && i < here; i += step) {
       const uint8_t* const first = codes + i * channels;
-      if (!table.Append(first, i + 1 < here ? first + channels : nullptr, channels, limit)) return false;
+      const bool has_second = tables.pairs && i + 1 < here;
+      if (!encoder.Append(first, has_second ? first + channels : nullptr, channels, limit)) return false;
     }
     codes += here * channels;
-    table.sink().Leave(*sink);
+    encoder.sink().Leave(*sink);
     const int64_t end = BitsBehind(begin, *sink);
     *lane_bits++ = static_cast<uint32_t>(end - lane_begin);
     lane_begin = end;
@@ -156,8 +162,8 @@ bool EncodeLoneTable(const CellTables& tables, const uint8_t* codes, int64_t pix
 bool EncodePlain(const CellTables& tables, const uint8_t* codes, int64_t pixels, int64_t lane_rows,
                  const uint8_t* limit, BitSink* sink, uint32_t* lane_bits) {
   if (tables.encode_high != nullptr) {
-    const bool two = !tables.pairs && tables.bits_of[0] <= kMaxBitsOfTwo;
-    const auto encode = two ? EncodeLoneTable<true> : EncodeLoneTable<false>;
+    const bool two = tables.tables == 1 && !tables.pairs && tables.bits_of[0] <= kMaxBitsOfTwo;
+    const auto encode = two ? EncodeHigh<true> : EncodeHigh<false>;
     return encode(tables, codes, pixels, lane_rows, limit, sink, lane_bits);
   }
   const auto encode = tables.pairs ? (tables.uniform ? EncodePlainOf<true, true> : EncodePlainOf<true, false>)
