@@ -24,6 +24,7 @@ constexpr int64_t kMinCopiedPixels = 84;
 constexpr int64_t kShortRunPixels = 48;
 constexpr int64_t kRunPixels = 252;
 constexpr int64_t kManySteps = 16;
+constexpr int64_t kAheadSteps = 64;  // from which on a line a step brings all that is wanted
 // Up to which a panel stays in the L1 cache under tiles as small as those, which read it the more often.
 constexpr int64_t kRunPanelBytes = 16 << 10;
 constexpr int64_t kMaxTilePixels = 16;
@@ -329,7 +330,11 @@ class Runner {
         pixel = count - kernel.pixels;
         pixels = kernel.pixels;
       }
-      ahead_.Piece();
+      if (kernel.ahead && layout_.segments * layout_.steps >= kAheadSteps) {
+        tile.ahead = ahead_.Take(layout_.segments * layout_.steps);
+      } else {
+        ahead_.Piece();
+      }
       PlaceTile(first_pixel + pixel, channel, tile);
       tile.patch = patch + pixel * pixel_bytes;
       tile.pixels = pixels;

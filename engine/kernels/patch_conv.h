@@ -26,8 +26,9 @@ struct PatchTile {
   int64_t segment_bytes;  // from one segment of a patch to the next
   int64_t steps;          // of a segment
   const int8_t* weights;
-  int64_t block_bytes;      // from one block of lanes to the next: segments · steps · lanes · 4
-  const int32_t* acc_init;  // blocks · lanes
+  int64_t block_bytes;               // from one block of lanes to the next: segments · steps · lanes · 4
+  const int32_t* acc_init;           // blocks · lanes
+  const std::byte* ahead = nullptr;  // to be brought near by tiles of seven pixels, a cache line a step; or null
 
   // What follows is at the tile's first pixel and channel.
   PaddedTransform transform;
@@ -69,6 +70,7 @@ struct PatchTier {
   struct Tile {
     int64_t pixels;
     void (*run)(const PatchTile& tile);
+    bool ahead = false;  // brings PatchTile::ahead near: a burst of prefetches between tiles would hold up the next one
   };
   // By blocks − 1. Of those equally useful to some pixels, the first; the last ones are for short rows alone.
   Tile tiles[kPatchTileSizes][kPatchBlocks];

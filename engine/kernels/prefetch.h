@@ -20,6 +20,14 @@ class Prefetch {
     for (int64_t line = 0; line < lines_ && at_ < end_; ++line, at_ += kLine) __builtin_prefetch(at_, 0, kL2);
   }
 
+  // Where the next `lines` lines begin, for the caller to bring; null after the last.
+  const std::byte* Take(int64_t lines) {
+    if (at_ >= end_) return nullptr;
+    const std::byte* at = at_;
+    at_ += lines * kLine;
+    return at;
+  }
+
  private:
   static constexpr int64_t kLine = 64;
   static constexpr int kL2 = 2;

@@ -244,11 +244,16 @@ __attribute__((flatten)) void SevenKernel(const PatchTile& tile) {
   Unrolled<7>([&](auto i) { offset[i] = i * tile.pixel_bytes; });
   const int64_t block_bytes = tile.block_bytes;
   const int8_t* weights = tile.weights;
+  const auto* ahead = reinterpret_cast<const char*>(tile.ahead);
+  if (ahead == nullptr) ahead = reinterpret_cast<const char*>(weights);  // near already
+  const int64_t ahead_step = tile.ahead == nullptr ? 0 : 64;
   for (int64_t s = 0; s < tile.segments; ++s) {
     const uint8_t* patch = tile.patch + s * tile.segment_bytes;
     const uint8_t* const end = patch + tile.steps * 4;
     for (; patch != end; patch += 4, weights += 64) {
       __m512i w[3];
+      _mm_prefetch(ahead, _MM_HINT_T1);
+      ahead += ahead_step;
       Unrolled<3>([&](auto b) { w[b] = LoadInOrder(weights, b * block_bytes); });
       Unrolled<7>([&](auto i) {
         const __m512i four = BroadcastFourInOrder(patch, offset[i]);
@@ -385,7 +390,7 @@ void Open(const PatchWeights& weights) {
 
 constexpr PatchTier kTier = {
     16,
-    {{{14, MicroKernel<14, 1>}, {14, MicroKernel<14, 2>}, {7, MicroKernel<7, 3>}, {7, SevenKernel}},
+    {{{14, MicroKernel<14, 1>}, {14, MicroKernel<14, 2>}, {7, MicroKernel<7, 3>}, {7, SevenKernel, true}},
      {{12, MicroKernel<12, 1>}, {12, MicroKernel<12, 2>}, {8, MicroKernel<8, 3>}, {6, MicroKernel<6, 4>}},
      {{16, MicroKernel<16, 1>}, {8, MicroKernel<8, 2>}, {8, MicroKernel<8, 3>}, {4, MicroKernel<4, 4>}}},
     {{12, PipelinedKernel<12, 1>}, {6, PipelinedKernel<6, 2>}, {4, PipelinedKernel<4, 3>}, {3, PipelinedKernel<3, 4>}},
