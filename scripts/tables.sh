@@ -67,7 +67,7 @@ PYTHON
 }
 
 row_title() {
-  echo "Test: 800 CIFAR-10, 7000 MNIST, 900 ImageNet images; calibration: at most 256 others, seed 1."
+  echo "Test: 800 CIFAR-10, 7000 MNIST, 900 ImageNet images; calibration: at most 1,000 others, seed 1."
   echo
   echo "| network | weights, activations | bits a weight | file, KB | top-1, % | float, % | difference, 95 % | agreement, % | lost / won |"
   echo "|---|---|---|---|---|---|---|---|---|"

@@ -63,7 +63,7 @@ struct Recipe {
   std::optional<Budget> budget;       // absent: the default noise
   bool second_order_rounding = true;  // GPTQ (arXiv 2210.17323)
   bool bias_correction = true;
-  int calibration_images = 256;
+  int calibration_images = 1000;
   double link_mbps = 10000;  // of the links that boundary values will cross: what their frames are chosen for
   int stages = 2;            // that a budget of wire bytes is for
   uint64_t seed = 1;         // which images calibrate, where a set has more

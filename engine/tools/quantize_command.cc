@@ -193,7 +193,7 @@ Command QuantizeCommand() {
                 {.name = "activations", .value = "HOW", .help = "how activations are coded"},
                 {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
                 {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
-                {.name = "images", .value = "N", .help = "how many images calibrate (256, as memory allows)"},
+                {.name = "images", .value = "N", .help = "how many images calibrate (1000, as memory allows)"},
                 {.name = "link",
                  .value = "MBIT/S",
                  .help = "the link between stages that frames are chosen for (10000)"},
