@@ -47,6 +47,7 @@ Model WithoutCodes(const Model& model) {
   slim.graph.nodes = graph.nodes;
   slim.graph.inputs = graph.inputs;
   slim.graph.outputs = graph.outputs;
+  slim.graph.constants.reserve(graph.constants.size());
   for (const Constant& constant : graph.constants) {
     if (!constant.codes) {
       slim.graph.AddConstant(constant.Clone());
@@ -64,6 +65,22 @@ Model WithoutCodes(const Model& model) {
                                                  .alpha = full.alpha}});
   }
   return slim;
+}
+
+// What WithoutCodes keeps: names apart.
+size_t DescriptionBytes(const Graph& graph) {
+  size_t bytes = graph.values.size() * sizeof(Value) + graph.constants.size() * sizeof(Constant) +
+                 graph.nodes.size() * sizeof(Node);
+  for (const Value& value : graph.values) {
+    if (value.grid) {
+      bytes += value.grid->step.size() * sizeof(float) + value.grid->bits.size() + value.grid->shift.size();
+    }
+  }
+  for (const Constant& constant : graph.constants) {
+    if (constant.values) bytes += constant.values->bytes();
+    if (constant.codes) bytes += constant.codes->scale.size() * sizeof(float) + constant.codes->alpha.size();
+  }
+  return bytes;
 }
 
 absl::StatusOr<Isa> ResolveIsa(const CompileOptions& options) {
@@ -139,7 +156,11 @@ absl::Status PlanMemory(Executable::Plan& plan) {
   };
   for (const InputPlan& input : plan.input_plans) visit(*input.from_floats);
   for (const std::unique_ptr<Step>& step : plan.steps) visit(*step);
+  plan.memory.weight_bytes += DescriptionBytes(plan.model.graph);
   plan.memory.arena_bytes_per_image = PlanArena(plan.slots, lifetimes);
+  for (const TensorSpec& spec : plan.outputs) {
+    plan.memory.output_bytes_per_image += static_cast<size_t>(spec.shape.elements()) * SizeOf(spec.type);
+  }
   if (plan.memory.arena_bytes_per_image <= kMaxArenaBytes) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("model '", plan.model.name, "' needs ", plan.memory.arena_bytes_per_image,

@@ -52,10 +52,11 @@ struct TensorSpec {
 };
 
 struct MemoryUse {
-  size_t weight_bytes = 0;           // packed for this tier, in whole pages, scales and tables included
-  size_t arena_bytes_per_image = 0;  // of a session
-  size_t scratch_bytes = 0;          // of each thread of a session, for one image at a time
-  size_t batch_scratch_bytes = 0;    // … for several: mapped, and taken by the batches that need it
+  size_t weight_bytes = 0;            // packed for this tier, in whole pages, scales, tables and the graph included
+  size_t arena_bytes_per_image = 0;   // of a session
+  size_t output_bytes_per_image = 0;  // of a session
+  size_t scratch_bytes = 0;           // of each thread of a session, for one image at a time
+  size_t batch_scratch_bytes = 0;     // … for several: mapped, and taken by the batches that need it
 };
 
 struct CompileOptions {

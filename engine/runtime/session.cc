@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/base/aligned_buffer.h"
 #include "engine/base/status_macros.h"
 #include "engine/runtime/executable.h"
 #include "engine/runtime/mapped_buffer.h"
@@ -111,7 +110,7 @@ struct Session::State {
   int64_t max_batch;
   ThreadPool* pool;
   MappedBuffer arena;
-  std::vector<AlignedBuffer> outputs;
+  std::vector<MappedBuffer> outputs;
   std::vector<MappedBuffer> scratch;  // by worker
   std::vector<std::byte*> bases;      // by slot
   std::vector<size_t> strides;

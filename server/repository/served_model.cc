@@ -56,8 +56,10 @@ void ServedModel::GiveBack(std::unique_ptr<SessionSlot> slot) {
   idle_.push_back(std::move(slot));
 }
 
-absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& path, const std::string& name,
-                                                             int64_t version, const LoadOptions& options) {
+namespace {
+
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadAndWarmUp(const std::string& path, const std::string& name,
+                                                           int64_t version, const LoadOptions& options) {
   BITSTAGE_ASSIGN_OR_RETURN(const ModelFile file, ModelFile::Open(path));
   std::error_code error;
   const uintmax_t file_bytes = std::filesystem::file_size(path, error);
@@ -74,12 +76,20 @@ absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& 
   for (size_t i = 0; i < interface.inputs.size(); ++i) staged += StagedBytes(interface, i);
   const ModelMemory memory{
       .weight_bytes = use.weight_bytes,
-      .arena_bytes_per_image = use.arena_bytes_per_image,
+      .arena_bytes_per_image = use.arena_bytes_per_image + use.output_bytes_per_image,
       .scratch_bytes = use.scratch_bytes * static_cast<size_t>(options.pool ? options.pool->threads() : 1) + staged,
       .file_bytes = error ? 0 : file_bytes};
   auto served = std::make_shared<ServedModel>(std::move(interface), memory, std::move(executable), options.pool);
   BITSTAGE_RETURN_IF_ERROR(WarmUp(*served));
-  malloc_trim(0);  // a layer's codes a thread, which the kernels have packed: megabytes that the heap would keep
+  return served;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<ServedModel>> LoadServedModel(const std::string& path, const std::string& name,
+                                                             int64_t version, const LoadOptions& options) {
+  auto served = LoadAndWarmUp(path, name, version, options);
+  malloc_trim(0);  // what was read of the file, and a layer's codes a thread: megabytes that the heap would keep
   return served;
 }
 
