@@ -33,6 +33,7 @@ constexpr double kMinPipelinedUse = 0.95;
 // Shares of useful work from which on padded rows beat copied patches.
 constexpr double kMinUse = 0.75;
 constexpr double kMinRowUse = 0.9;
+constexpr int64_t kMaxRestPixelBytes = 32;  // two pixels to a register
 
 enum class PatchSource : uint8_t {
   kInPlace,  // every output pixel reads the one input pixel of its own position
@@ -79,7 +80,15 @@ struct Layout {
     segments = source == PatchSource::kRows ? shape.kernel_height : 1;
     segment_weights = source == PatchSource::kRows ? row_bytes : row_bytes * shape.kernel_height;
     steps = DivideRoundUp(segment_weights, 4);
-    block_bytes = segments * steps * tier.lanes * 4;
+    pixel_bytes = shape.stride_width * shape.in_channels;
+    const int64_t rests = DivideRoundUp(row_bytes % 4 * segments, 4);
+    if (source == PatchSource::kRows && steps > 1 && rests > 0 && rests < segments && pixel_bytes >= 4 &&
+        pixel_bytes <= kMaxRestPixelBytes) {
+      rest_segments = rests;
+      --steps;
+    }
+    vectors = segments * steps + rest_segments;
+    block_bytes = vectors * tier.lanes * 4;
     patch_bytes = steps * 4;
     const int64_t chunk_bytes = kPatchBlocks * block_bytes <= kSmallChunkBytes ? kSmallChunkBytes : kChunkBytes;
     if (source == PatchSource::kRows) {
@@ -99,19 +108,21 @@ struct Layout {
   int tile_size = 0;    // PatchTier::tiles
   int64_t tile_pixels;  // of a tile of as many blocks as there are
   int64_t segments, segment_weights, steps;
+  int64_t rest_segments = 0;
+  int64_t vectors;  // steps of a patch
   int64_t block_bytes;
   int64_t patch_bytes;
+  int64_t pixel_bytes;       // of padded rows, from one output pixel to the next
   int64_t band_rows = 0;     // output rows whose padded input is copied at a time
   int64_t chunk_pixels = 0;  // output pixels computed (and their patches copied) at a time
 };
 
 // A section a kernel position, where no step holds two of them.
 PackedShape PackedShapeOf(const PatchTier& tier, const ConvShape& shape, const Layout& layout) {
-  const int64_t vectors = layout.segments * layout.steps;
   const int64_t sections = shape.in_channels % 4 == 0 ? shape.kernel_height * shape.kernel_width : 1;
   return {.blocks = layout.blocks,
           .sections = sections,
-          .section_vectors = vectors / sections,
+          .section_vectors = layout.vectors / sections,
           .vector_bytes = tier.lanes * 4};
 }
 
@@ -122,8 +133,14 @@ auto WithSource(const PatchTier& tier, const ConvShape& shape, const int8_t* wei
   const int64_t taps = shape.kernel_height * shape.kernel_width;
   const LaneLayout lanes(shape.in_channels, taps, [&](int64_t input, int64_t tap) {
     const int64_t at = tap * shape.in_channels + input;  // in the patch
-    const int64_t step = at / layout.segment_weights * layout.steps + at % layout.segment_weights / 4;
-    return step * tier.lanes * 4 + at % layout.segment_weights % 4;
+    const int64_t segment = at / layout.segment_weights;
+    int64_t step = segment * layout.steps;
+    int64_t byte = at % layout.segment_weights;
+    if (byte >= layout.steps * 4) {  // of the rests
+      step = layout.segments * layout.steps;
+      byte += segment * (layout.row_bytes % 4) - layout.steps * 4;
+    }
+    return (step + byte / 4) * tier.lanes * 4 + byte % 4;
   });
   const int64_t per_output = shape.in_channels * taps;
   return use(PackedSource{.shape = PackedShapeOf(tier, shape, layout),
@@ -145,8 +162,11 @@ class Runner {
     panel_ = scratch.Take<int8_t>(std::min<int64_t>(layout_.blocks, kPatchBlocks) * layout_.block_bytes);
     if (layout_.source == PatchSource::kRows) {
       const int64_t rows = Reach(layout_.band_rows, shape.stride_height, shape.kernel_height, shape.dilation_height);
-      const int64_t slack = kMaxTilePixels * shape.stride_width * shape.in_channels + kOverread;
+      const int64_t slack = kMaxTilePixels * layout_.pixel_bytes + kOverread;
       patches_ = scratch.Take<uint8_t>(rows * layout_.width * shape.in_channels + slack);
+      rest_bytes_ = shape.out_width * layout_.pixel_bytes + slack;
+      rests_ = scratch.Take<uint8_t>(layout_.rest_segments * rest_bytes_);
+      rows_ = scratch.Take<const uint8_t*>(shape.kernel_height);
     } else {
       patches_ = scratch.Take<uint8_t>(
           (std::min(layout_.chunk_pixels, shape.out_height * shape.out_width) + kMaxTilePixels) * layout_.patch_bytes +
@@ -199,12 +219,21 @@ class Runner {
       for (int64_t block = 0; block < layout_.blocks; block += kPatchBlocks) {
         LookAhead(block, rows * shape_.out_width);
         for (int64_t row = 0; row < rows; ++row) {
-          RunBlock(block, (y + row) * shape_.out_width, shape_.out_width,
-                   patches_ + row * shape_.stride_height * row_bytes, shape_.stride_width * shape_.in_channels,
+          const uint8_t* patch = patches_ + row * shape_.stride_height * row_bytes;
+          CopyRests(patch, shape_.dilation_height * row_bytes);
+          RunBlock(block, (y + row) * shape_.out_width, shape_.out_width, patch, layout_.pixel_bytes,
                    shape_.dilation_height * row_bytes);
         }
       }
     }
+  }
+
+  // Of a row of outputs whose first patch begins at `patch`.
+  void CopyRests(const uint8_t* patch, int64_t row_bytes) {
+    if (layout_.rest_segments == 0) return;
+    for (int64_t ky = 0; ky < shape_.kernel_height; ++ky) rows_[ky] = patch + ky * row_bytes + layout_.steps * 4;
+    tier_.copy_rests({rows_, shape_.kernel_height, layout_.row_bytes % 4, layout_.pixel_bytes, rests_, rest_bytes_,
+                      shape_.out_width});
   }
 
   // The patches of output pixels [begin, begin + count), counted row-major.
@@ -300,6 +329,8 @@ class Runner {
     tile.segments = layout_.segments;
     tile.segment_bytes = segment_bytes;
     tile.steps = layout_.steps;
+    tile.rest_segments = layout_.rest_segments;
+    tile.rest_bytes = rest_bytes_;
     tile.weights = WeightsOf(block, blocks);
     tile.block_bytes = layout_.block_bytes;
     tile.acc_init = acc_init_ + channel;
@@ -330,13 +361,14 @@ class Runner {
         pixel = count - kernel.pixels;
         pixels = kernel.pixels;
       }
-      if (kernel.ahead && layout_.segments * layout_.steps >= kAheadSteps) {
-        tile.ahead = ahead_.Take(layout_.segments * layout_.steps);
+      if (kernel.ahead && layout_.vectors >= kAheadSteps) {
+        tile.ahead = ahead_.Take(layout_.vectors);
       } else {
         ahead_.Piece();
       }
       PlaceTile(first_pixel + pixel, channel, tile);
       tile.patch = patch + pixel * pixel_bytes;
+      if (layout_.rest_segments > 0) tile.rests = rests_ + pixel * pixel_bytes;
       tile.pixels = pixels;
       (single ? tier_.single[blocks - 1] : kernel.run)(tile);
       pixel += pixels;
@@ -364,8 +396,10 @@ class Runner {
   int32_t* acc_init_;
   int8_t* panel_;
   uint8_t* patches_;
+  uint8_t* rests_ = nullptr;  // of a row of outputs: PatchTile::rests
+  int64_t rest_bytes_ = 0;
   uint8_t* padding_ = nullptr;      // pixels of zero points
-  const uint8_t** rows_ = nullptr;  // the input rows under a row of outputs; null for those outside
+  const uint8_t** rows_ = nullptr;  // the input rows under a row of outputs; null for those outside; or their rests
 };
 
 }  // namespace
@@ -376,7 +410,7 @@ double PatchCycles(const PatchTier& tier, const ConvShape& shape) {
   const Layout layout(tier, shape);
   const auto pixels = static_cast<double>(shape.tiled_pixels());
   const auto lanes = static_cast<double>(layout.blocks * tier.lanes);
-  const auto steps = static_cast<double>(layout.segments * layout.steps);
+  const auto steps = static_cast<double>(layout.vectors);
   const double copied = layout.source == PatchSource::kCopied ? steps * 4 / 32 : 0;
   return pixels *
          (steps * 4 * lanes / tier.macs_per_cycle + copied + static_cast<double>(layout.blocks) * tier.pixel_cycles);

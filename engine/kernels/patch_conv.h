@@ -4,8 +4,9 @@
 // ways (PatchSource): it has them already (1 x 1), has them row by row once the input is padded, or copies them.
 //
 // A tile is `pixels` output pixels times `blocks` registers of `lanes` output channels. A patch is `segments` pieces of
-// `steps` times four bytes; weights are packed
-//     [ceil(out_channels / lanes)][segments][steps][lanes][4]      int8, what is missing is 0
+// `steps` times four bytes. Where rows of a kernel are no whole steps, what is left of all of them, the rests, may
+// follow in segments of one step, copied. Weights are packed
+//     [ceil(out_channels / lanes)][segments · steps + rest_segments][lanes][4]      int8, what is missing is 0
 // so that a patch may be followed by anything; where few values occur, in two or four bits (packed_weights.h), and then
 // opened just before they are used.
 #pragma once
@@ -25,9 +26,12 @@ struct PatchTile {
   int64_t segments;
   int64_t segment_bytes;  // from one segment of a patch to the next
   int64_t steps;          // of a segment
+  int64_t rest_segments;  // of one step, that follow; or 0
+  const uint8_t* rests;   // the first pixel's; the others' pixel_bytes apart, too; or of no meaning
+  int64_t rest_bytes;     // from one such segment to the next
   const int8_t* weights;
-  int64_t block_bytes;               // from one block of lanes to the next: segments · steps · lanes · 4
-  const int32_t* acc_init;           // blocks · lanes
+  int64_t block_bytes;      // from one block of lanes to the next: (segments · steps + rest_segments) · lanes · 4
+  const int32_t* acc_init;  // blocks · lanes
   const std::byte* ahead = nullptr;  // to be brought near by tiles of seven pixels, a cache line a step; or null
 
   // What follows is at the tile's first pixel and channel.
@@ -49,6 +53,19 @@ struct PatchCopy {
   int64_t pixel_bytes;
   uint8_t* to;
   int64_t to_bytes;  // from one patch to the next
+  int64_t count;
+};
+
+// Rests of `count` pixels: byte b of step s from rows[r][pixel · pixel_bytes + i], where r · row_rest + i is 4 · s + b
+// and i less than row_rest; it goes to to[s · step_bytes + pixel · pixel_bytes + b]. Reads up to 3 bytes before and 63
+// past what it needs, writes as many past; what it writes between is of no meaning. pixel_bytes is between 4 and 64.
+struct PatchRests {
+  const uint8_t* const* from;
+  int64_t rows;
+  int64_t row_rest;
+  int64_t pixel_bytes;
+  uint8_t* to;
+  int64_t step_bytes;
   int64_t count;
 };
 
@@ -78,6 +95,7 @@ struct PatchTier {
   Tile runs[kPatchBlocks];
   void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel
   void (*copy)(const PatchCopy& copy);
+  void (*copy_rests)(const PatchRests& rests);
   void (*open)(const PatchWeights& weights);
   double macs_per_cycle;  // of a tile
   double pixel_cycles;    // to turn a block of lanes of one pixel into codes

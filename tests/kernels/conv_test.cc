@@ -172,6 +172,29 @@ TEST_P(ConvTest, ImagesOfManyBandsEqualTheReference) {
   }
 }
 
+// Layers whose rows of a kernel are no multiple of four bytes: stems, and others with more bytes left over, of every
+// width of rows and kernels.
+TEST_P(ConvTest, KernelsOfRowsOfOddBytesEqualTheReference) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    Random random(seed);
+    ConvShape shape = {1, 1, 3, 1, 1, 64, 1, 7, 7, 2, 2, 1, 1, 3, 3};
+    if (random.OneIn(2)) shape.in_channels = random.Int(1, 11);
+    if (random.OneIn(2)) shape.out_channels = random.Int(1, 140);
+    if (random.OneIn(2)) shape.kernel_height = random.Int(1, 9);
+    if (random.OneIn(2)) shape.kernel_width = random.Int(1, 9);
+    if (random.OneIn(3)) shape.stride_width = random.Int(1, 4);
+    if (random.OneIn(3)) shape.stride_height = random.Int(1, 3);
+    if (random.OneIn(6)) shape.dilation_height = 2;
+    shape.pad_top = random.Int(0, 3);
+    shape.pad_left = random.Int(0, 3);
+    shape.out_width = random.OneIn(3) ? 56 : random.Int(1, 30);
+    shape.out_height = random.Int(1, 5);
+    shape.in_width = std::max<int64_t>(1, shape.out_width * shape.stride_width - random.Int(0, 2));
+    shape.in_height = std::max<int64_t>(1, shape.out_height * shape.stride_height - random.Int(0, 2));
+    ASSERT_TRUE(AllEqualTheReference(ConvCase::Make(random, shape))) << "seed " << seed;
+  }
+}
+
 TEST_P(ConvTest, FullyConnectedLayersEqualTheReference) {
   Random random(4);
   for (const int64_t in : {1, 3, 64, 513, 4608}) {

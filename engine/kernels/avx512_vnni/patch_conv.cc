@@ -1,5 +1,7 @@
 #include "engine/kernels/patch_conv.h"
 
+#include <algorithm>
+
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
 #include "engine/kernels/avx512_vnni/open_weights.h"
 #include "engine/kernels/avx512_vnni/registers.h"
@@ -199,9 +201,29 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
                                symbols);
 }
 
-// The sums of the kPixels pixels whose patches begin at `patch`.
+// Calls add(first step, number of steps) for each segment of a tile's first patch, its rests last.
+template <typename Add>
+BITSTAGE_INLINE void ForSegments(const PatchTile& tile, const Add& add) {
+  const uint8_t* patch = tile.patch;
+  int64_t segment_bytes = tile.segment_bytes;
+  int64_t steps = tile.steps;
+  for (int64_t s = 0, end = tile.segments;;) {
+    add(patch, steps);
+    if (++s < end) {
+      patch += segment_bytes;
+      continue;
+    }
+    if (s > tile.segments || tile.rest_segments == 0) return;
+    end += tile.rest_segments;
+    patch = tile.rests;
+    segment_bytes = tile.rest_bytes;
+    steps = 1;
+  }
+}
+
+// The sums of the kPixels pixels of a tile.
 template <int kPixels, int kBlocks, int kUnroll>
-BITSTAGE_INLINE void Accumulate(const PatchTile& tile, const uint8_t* patch, __m512i (&acc)[kPixels][kBlocks]) {
+BITSTAGE_INLINE void Accumulate(const PatchTile& tile, __m512i (&acc)[kPixels][kBlocks]) {
   Unrolled<kBlocks>([&](auto b) {
     const __m512i init = _mm512_loadu_si512(tile.acc_init + 16 * b);
     Unrolled<kPixels>([&](auto i) { acc[i][b] = init; });
@@ -209,10 +231,9 @@ BITSTAGE_INLINE void Accumulate(const PatchTile& tile, const uint8_t* patch, __m
   const int64_t pixel_bytes = tile.pixel_bytes;
   const int64_t block_bytes = tile.block_bytes;
   const int8_t* weights = tile.weights;
-  for (int64_t s = 0; s < tile.segments; ++s, patch += tile.segment_bytes) {
+  ForSegments(tile, [&](const uint8_t* segment, int64_t steps) BITSTAGE_INLINED {
     Pointers<kPixels> pointers;
-    Unrolled<Pointers<kPixels>::kCount>([&](auto g) { pointers.at[g] = patch + g * 3 * pixel_bytes; });
-    int64_t steps = tile.steps;
+    Unrolled<Pointers<kPixels>::kCount>([&](auto g) { pointers.at[g] = segment + g * 3 * pixel_bytes; });
     for (; steps >= kUnroll; steps -= kUnroll, weights += kUnroll * 64) {
       Steps<kPixels, kBlocks, kUnroll>(pointers, pixel_bytes, weights, block_bytes, acc);
     }
@@ -221,7 +242,7 @@ BITSTAGE_INLINE void Accumulate(const PatchTile& tile, const uint8_t* patch, __m
         Steps<kPixels, kBlocks, 1>(pointers, pixel_bytes, weights, block_bytes, acc);
       }
     }
-  }
+  });
 }
 
 template <int kPixels, int kBlocks>
@@ -229,7 +250,7 @@ __attribute__((flatten)) void MicroKernel(const PatchTile& tile) {
   // With few accumulators a pixel, several steps at a time save instructions on pointers.
   constexpr int kUnroll = kBlocks == 1 ? 4 : kPixels * kBlocks <= 16 && kBlocks == 2 ? 2 : 1;
   __m512i acc[kPixels][kBlocks];
-  Accumulate<kPixels, kBlocks, kUnroll>(tile, tile.patch, acc);
+  Accumulate<kPixels, kBlocks, kUnroll>(tile, acc);
   Store<kPixels, kBlocks>(tile, acc);
 }
 
@@ -247,9 +268,8 @@ __attribute__((flatten)) void SevenKernel(const PatchTile& tile) {
   const auto* ahead = reinterpret_cast<const char*>(tile.ahead);
   if (ahead == nullptr) ahead = reinterpret_cast<const char*>(weights);  // near already
   const int64_t ahead_step = tile.ahead == nullptr ? 0 : 64;
-  for (int64_t s = 0; s < tile.segments; ++s) {
-    const uint8_t* patch = tile.patch + s * tile.segment_bytes;
-    const uint8_t* const end = patch + tile.steps * 4;
+  ForSegments(tile, [&](const uint8_t* patch, int64_t steps) BITSTAGE_INLINED {
+    const uint8_t* const end = patch + steps * 4;
     for (; patch != end; patch += 4, weights += 64) {
       __m512i w[3];
       _mm_prefetch(ahead, _MM_HINT_T1);
@@ -261,7 +281,7 @@ __attribute__((flatten)) void SevenKernel(const PatchTile& tile) {
         acc[i][3] = DotProductInOrder(acc[i][3], four, weights, 3 * block_bytes);
       });
     }
-  }
+  });
   Store<7, 4>(tile, acc);
 }
 
@@ -363,6 +383,29 @@ void Copy(const PatchCopy& copy) {
   }
 }
 
+// A register of as many pixels as it holds whole, a byte of each at a time: so many cost a load.
+void CopyRests(const PatchRests& rests) {
+  const int64_t pixels = 64 / rests.pixel_bytes;
+  uint64_t first = 0;  // byte of every pixel
+  for (int64_t i = 0; i < pixels; ++i) first |= uint64_t{1} << (i * rests.pixel_bytes);
+  const int64_t bytes = rests.rows * rests.row_rest;
+  const int64_t end = rests.count * rests.pixel_bytes;
+  for (int64_t at = 0; at < end; at += pixels * rests.pixel_bytes) {
+    const uint8_t* const* row = rests.from;
+    int64_t of_row = 0;
+    for (int64_t step = 0; 4 * step < bytes; ++step) {
+      __m512i four = _mm512_setzero_si512();
+      for (int64_t byte = 0; byte < std::min<int64_t>(4, bytes - 4 * step); ++byte) {
+        four = _mm512_mask_loadu_epi8(four, first << byte, *row + at + of_row - byte);
+        if (++of_row < rests.row_rest) continue;
+        of_row = 0;
+        ++row;
+      }
+      _mm512_storeu_si512(rests.to + step * rests.step_bytes + at, four);
+    }
+  }
+}
+
 template <int kWidth>
 void OpenBlocks(const PatchWeights& weights) {
   constexpr int kPerChunk = 8 / kWidth;
@@ -396,6 +439,7 @@ constexpr PatchTier kTier = {
     {{12, PipelinedKernel<12, 1>}, {6, PipelinedKernel<6, 2>}, {4, PipelinedKernel<4, 3>}, {3, PipelinedKernel<3, 4>}},
     {MicroKernel<1, 1>, MicroKernel<1, 2>, MicroKernel<1, 3>, MicroKernel<1, 4>},
     Copy,
+    CopyRests,
     Open,
     118,
     4,
