@@ -176,34 +176,41 @@ class Lanes {
     return job.lane_codes * kMaxLanes > kCachedCodes &&
            (!job.tables.pairs || kStageCells % channels == 0 || channels % kStageCells == 0);
   }
-  inline __attribute__((always_inline)) void Stage(int z, int64_t from, int64_t at) {
+  inline __attribute__((always_inline)) void Stage(int z, int64_t from, int64_t block) {
 #pragma GCC unroll 2
     for (int half = 2 * z; half < 2 * z + 2; ++half) {
       __m512i of_lanes[4];
       Transpose(out_[half] + from, of_lanes);
-      uint8_t* const to = stage_[half * kHalf] + at;
-      ForLanes(of_lanes, [=](__m128i cells, int lane) { Store(to + lane * kStageCells, cells); });
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) stage_[half][i][block] = of_lanes[i];
     }
   }
   // `cells` of stage_ of each of windows_[z]'s lanes; whole rows of pairs or a part of one. `to` is lane 0's place.
   __attribute__((noinline)) void PutStage(int z, int64_t cells, uint8_t* to) const {
-    to += z * Windows::kLanes * job_.lane_codes;
-    const int64_t last = active_ < (z + 1) * Windows::kLanes ? active_ : (z + 1) * Windows::kLanes;
-    for (int64_t lane = z * Windows::kLanes; lane < last; ++lane, to += job_.lane_codes) {
-      const __m512i of_lane = _mm512_load_si512(stage_[lane]);
-      if (!job_.tables.pairs) {
-        _mm512_mask_storeu_epi8(to, First(cells), of_lane);
-        continue;
+    for (int half = 2 * z; half < 2 * z + 2; ++half) {
+      for (int i = 0; i < 4; ++i) {
+        __m512i of_lane[4];
+        TransposeQuarters(stage_[half][i], of_lane);
+#pragma GCC unroll 4
+        for (int quarter = 0; quarter < 4; ++quarter) {
+          const int lane = half * kHalf + i + 4 * quarter;
+          if (lane < active_) PutLane(of_lane[quarter], cells, to + lane * job_.lane_codes);
+        }
       }
-      __m512i first, second;
-      pixels_.Split(of_lane, &first, &second);
-      const int64_t channels = job_.tables.channels;
-      uint8_t* at = to;
-      for (int64_t done = 0; done < cells; done += channels, at += channels) {
-        const __mmask64 here = First(cells - done < channels ? cells - done : channels) << done;
-        _mm512_mask_storeu_epi8(at, here, first);
-        _mm512_mask_storeu_epi8(at + channels, here, second);
-      }
+    }
+  }
+  inline __attribute__((always_inline)) void PutLane(__m512i of_lane, int64_t cells, uint8_t* at) const {
+    if (!job_.tables.pairs) {
+      _mm512_mask_storeu_epi8(at, First(cells), of_lane);
+      return;
+    }
+    __m512i first, second;
+    pixels_.Split(of_lane, &first, &second);
+    const int64_t channels = job_.tables.channels;
+    for (int64_t done = 0; done < cells; done += channels, at += channels) {
+      const __mmask64 here = First(cells - done < channels ? cells - done : channels) << done;
+      _mm512_mask_storeu_epi8(at, here, first);
+      _mm512_mask_storeu_epi8(at + channels, here, second);
     }
   }
 
@@ -256,7 +263,7 @@ class Lanes {
       return;
     }
     const int64_t staged = block % kStageBlocks;
-    Stage(z, from, staged * kBlockCells);
+    Stage(z, from, staged);
     if (staged == kStageBlocks - 1) PutStage(z, kStageCells, to + BlockAt(block - staged));
   }
   // Bytes from a lane's beginning.
@@ -287,8 +294,8 @@ class Lanes {
   const bool is_staged_;
   const PixelsOfPairs pixels_{job_.tables};
   Windows windows_[registers];
-  __m512i out_[2 * registers][kKeptFours];  // four cells of each of kHalf lanes
-  alignas(64) uint8_t stage_[registers * Windows::kLanes][kStageCells];
+  __m512i out_[2 * registers][kKeptFours];         // four cells of each of kHalf lanes
+  __m512i stage_[2 * registers][4][kStageBlocks];  // as Transpose() gives them, of one block behind the other's
 };
 
 template <int entries, bool one_table, int registers>

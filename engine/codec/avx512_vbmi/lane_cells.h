@@ -20,6 +20,16 @@ inline __attribute__((always_inline)) void Transpose(const __m512i* fours, __m51
   to[3] = _mm512_unpackhi_epi64(high[0], high[1]);
 }
 
+// Four registers of quarters: to[i] has quarter i of each.
+inline __attribute__((always_inline)) void TransposeQuarters(const __m512i* from, __m512i* to) {
+  const __m512i low[2] = {_mm512_shuffle_i32x4(from[0], from[1], 0x44), _mm512_shuffle_i32x4(from[2], from[3], 0x44)};
+  const __m512i high[2] = {_mm512_shuffle_i32x4(from[0], from[1], 0xee), _mm512_shuffle_i32x4(from[2], from[3], 0xee)};
+  to[0] = _mm512_shuffle_i32x4(low[0], low[1], 0x88);
+  to[1] = _mm512_shuffle_i32x4(low[0], low[1], 0xdd);
+  to[2] = _mm512_shuffle_i32x4(high[0], high[1], 0x88);
+  to[3] = _mm512_shuffle_i32x4(high[0], high[1], 0xdd);
+}
+
 // Calls store(16 cells, lane) for kHalf lanes of what Transpose() gives.
 template <typename Store>
 inline __attribute__((always_inline)) void ForLanes(const __m512i* of_lanes, const Store& store) {
