@@ -199,21 +199,30 @@ class Runner {
     std::byte* output = static_cast<std::byte*>(call_.output) + global * call_.output_image_bytes;
     const uint8_t* residual =
         call_.residual == nullptr ? nullptr : call_.residual + global * call_.residual_image_bytes;
+    const int64_t pixel_bytes = call_.output_pixel_stride * element;
     for (int64_t row = 0; row < band.rows; ++row) {
+      const int64_t y = call_.row_begin + 2 * (band.first_row + row);
+      const bool below = y + 1 < call_.row_end;
       for (int64_t column = 0; column < layout_.tile_columns; ++column) {
         const int64_t tile = IndexOf(band, image, row, column) * kWinogradPixels;
-        for (int pixel = 0; pixel < kWinogradPixels; ++pixel) {
-          const int64_t y = call_.row_begin + 2 * (band.first_row + row) + pixel / 2;
-          const int64_t x = 2 * column + pixel % 2;
-          const bool inside = y < call_.row_end && x < shape_.out_width;
-          const int64_t at = y * shape_.out_width + x;
-          outputs_at_[tile + pixel] = inside ? output + at * call_.output_pixel_stride * element : nowhere_;
-          if (residual == nullptr) continue;
-          residuals_at_[tile + pixel] =
-              inside ? residual + at * call_.residual_pixel_stride : reinterpret_cast<const uint8_t*>(nowhere_);
-        }
+        const bool right = 2 * column + 1 < shape_.out_width;
+        const int64_t at = y * shape_.out_width + 2 * column;
+        PlacePixels(output + at * pixel_bytes, pixel_bytes, right, below, nowhere_, outputs_at_ + tile);
+        if (residual == nullptr) continue;
+        PlacePixels(residual + at * call_.residual_pixel_stride, call_.residual_pixel_stride, right, below,
+                    reinterpret_cast<const uint8_t*>(nowhere_), residuals_at_ + tile);
       }
     }
+  }
+
+  // The four pixels of a tile whose first is at `first`; some of them may not be `right`, or `below`.
+  template <typename T>
+  void PlacePixels(T* first, int64_t pixel_bytes, bool right, bool below, T* nowhere, T** at) const {
+    T* const next_row = first + shape_.out_width * pixel_bytes;
+    at[0] = first;
+    at[1] = right ? first + pixel_bytes : nowhere;
+    at[2] = below ? next_row : nowhere;
+    at[3] = right && below ? next_row + pixel_bytes : nowhere;
   }
 
   void RunPanel(int64_t block, int64_t blocks, const WinogradGroups& groups, const Ahead& ahead) {
