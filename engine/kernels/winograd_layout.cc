@@ -61,8 +61,10 @@ WinogradLayout::WinogradLayout(const WinogradTier& tier, const ConvShape& shape)
   } else if (one_group) {
     group_tiles = image_tiles;
   } else {
-    // A panel with fewer blocks takes more tiles at a time: right where that saves a pass.
-    const auto passes = [&](int64_t b) { return DivideRoundUp(band_tile_rows * tile_columns, tier.max_tiles[b - 1]); };
+    // A panel with fewer blocks takes more tiles at a time: right where that saves passes of all panels.
+    const auto passes = [&](int64_t b) {
+      return DivideRoundUp(band_tile_rows * tile_columns, tier.max_tiles[b - 1]) * DivideRoundUp(blocks, b);
+    };
     if (panel_blocks > 3 && passes(panel_blocks - 1) < passes(panel_blocks)) --panel_blocks;
     group_tiles = tier.max_tiles[panel_blocks - 1];
   }
