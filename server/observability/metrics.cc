@@ -81,7 +81,8 @@ ServerMetrics::ServerMetrics(std::shared_ptr<prometheus::Registry> registry, con
       queue_requests_(Gauges(*registry_, "bitstage_queue_requests", "Requests that wait for a worker")),
       queue_bytes_(Gauges(*registry_, "bitstage_queue_bytes", "Bytes of the requests that wait for a worker")),
       weight_bytes_(Gauges(*registry_, "bitstage_model_weight_bytes", "Weights and tables of a model in memory")),
-      arena_bytes_(Gauges(*registry_, "bitstage_model_arena_bytes", "Activations and outputs of one image in one session")),
+      arena_bytes_(
+          Gauges(*registry_, "bitstage_model_arena_bytes", "Activations and outputs of one image in one session")),
       scratch_bytes_(Gauges(*registry_, "bitstage_model_scratch_bytes",
                             "Working memory of one session: its threads' and an image as floats")),
       file_bytes_(Gauges(*registry_, "bitstage_model_file_bytes", "Size of the model file")),
