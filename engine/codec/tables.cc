@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "absl/strings/str_cat.h"
+#include "engine/base/refuse.h"
 #include "engine/codec/contexts.h"
 #include "engine/codec/huffman.h"
 #include "engine/codec/run_table.h"
@@ -12,11 +12,6 @@ namespace bitstage {
 namespace {
 
 constexpr size_t kMaxTables = 255;
-
-template <typename... Parts>
-absl::Status Refuse(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 bool SameForm(const Grid& grid, int64_t a, int64_t b) {
   return grid.BitsOf(a) == grid.BitsOf(b) && grid.ShiftOf(a) == grid.ShiftOf(b);

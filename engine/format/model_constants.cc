@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/checked_math.h"
+#include "engine/base/refuse.h"
 #include "engine/base/status_macros.h"
 #include "engine/codec/weight_coding.h"
 #include "engine/format/model_enums.h"
@@ -17,11 +18,6 @@ namespace bitstage {
 namespace {
 
 using namespace model_enums;
-
-template <typename... Parts>
-absl::Status Refuse(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 // Hands out a section from its beginning to its end, back to back.
 class SectionCursor {

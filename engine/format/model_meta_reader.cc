@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/refuse.h"
 #include "engine/base/status_macros.h"
 #include "engine/codec/tables.h"
 #include "engine/format/model_constants.h"
@@ -15,11 +16,6 @@ namespace bitstage {
 namespace {
 
 using namespace model_enums;
-
-template <typename... Parts>
-absl::Status Refuse(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 // `status` with `where` in front of its message.
 template <typename... Parts>

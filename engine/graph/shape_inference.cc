@@ -4,16 +4,12 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/refuse.h"
 #include "engine/base/status_macros.h"
 #include "engine/graph/window_shape.h"
 
 namespace bitstage {
 namespace {
-
-template <typename... Parts>
-absl::Status Refuse(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 absl::Status CheckClamp(const std::optional<Clamp>& clamp) {
   if (!clamp || clamp->low <= clamp->high) return absl::OkStatus();  // false for NaN

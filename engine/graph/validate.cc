@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <unordered_set>
 
-#include "absl/strings/str_cat.h"
+#include "engine/base/refuse.h"
 #include "engine/base/status_macros.h"
 #include "engine/graph/graph.h"
 #include "engine/graph/shape_inference.h"
@@ -13,11 +13,6 @@ namespace {
 
 // One image of a graph may not ask for more: some hours of one CPU.
 constexpr int64_t kMaxMacs = int64_t{1} << 50;
-
-template <typename... Parts>
-absl::Status Refuse(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 template <typename Items>
 absl::Status CheckNames(absl::string_view kind, const Items& items) {

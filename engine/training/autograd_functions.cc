@@ -17,8 +17,6 @@ using torch::autograd::variable_list;
 
 Shape ShapeOf(const at::Tensor& t) { return {t.sizes().begin(), t.sizes().end()}; }
 
-std::span<float> Values(const at::Tensor& t) { return {t.data_ptr<float>(), static_cast<size_t>(t.numel())}; }
-
 // Channels innermost: the format of maps, and of vectors as they are.
 at::Tensor Dense(const at::Tensor& t) {
   return t.dim() == 4 ? t.contiguous(at::MemoryFormat::ChannelsLast) : t.contiguous();

@@ -20,6 +20,9 @@
 
 namespace bitstage {
 
+// The floats of a tensor, which is dense: in the order that they lie in.
+inline std::span<float> Values(const at::Tensor& t) { return {t.data_ptr<float>(), static_cast<size_t>(t.numel())}; }
+
 // What folding leaves for the transform and for export.
 struct FoldedWeights {
   std::vector<int8_t> codes;

@@ -9,7 +9,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +18,6 @@
 #include "engine/training/student.h"
 
 namespace bitstage {
-
-inline std::span<float> Values(const at::Tensor& t) { return {t.data_ptr<float>(), static_cast<size_t>(t.numel())}; }
 
 // The grid that a group of values shares: a step that is learned, and what is not.
 struct StepGroup {
