@@ -37,6 +37,13 @@ class ThreadPool {
   std::unique_ptr<Workers> workers_;
 };
 
+// The same on `pool`, or where that is null on the caller, in one piece, as worker 0.
+inline void ParallelFor(ThreadPool* pool, int64_t count, int64_t grain,
+                        absl::FunctionRef<void(int64_t, int64_t, int)> body) {
+  if (pool == nullptr) return body(0, count, 0);
+  pool->ParallelFor(count, grain, body);
+}
+
 // CPUs this process may use: the affinity mask, lowered to the cgroup's quota (v1 and v2), at least 1.
 int AvailableCpus();
 

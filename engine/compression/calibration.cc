@@ -50,10 +50,7 @@ absl::StatusOr<Calibration> Calibrate(const Graph& graph, const Tensor& images, 
         }
       }
     };
-    if (pool != nullptr)
-      pool->ParallelFor(channels, 1, feed);
-    else
-      feed(0, channels, 0);
+    ParallelFor(pool, channels, 1, feed);
   };
   const std::vector<TensorView> inputs = {images.View()};
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs, FloatExecutor(graph, pool).Run(inputs, observe));

@@ -20,12 +20,7 @@ absl::Status ForEach(const Dataset& dataset, std::span<const int64_t> indices, T
   const auto body = [&](int64_t begin, int64_t end, int) {
     for (size_t i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) statuses[i] = fill(indices[i], i);
   };
-  const int64_t count = static_cast<int64_t>(indices.size());
-  if (pool != nullptr) {
-    pool->ParallelFor(count, /*grain=*/1, body);
-  } else {
-    body(0, count, 0);
-  }
+  ParallelFor(pool, static_cast<int64_t>(indices.size()), /*grain=*/1, body);
   for (absl::Status& status : statuses) BITSTAGE_RETURN_IF_ERROR(std::move(status));
   return absl::OkStatus();
 }

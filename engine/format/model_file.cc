@@ -92,12 +92,7 @@ absl::StatusOr<Model> ParseModelFile(std::span<const std::byte> bytes, ThreadPoo
       statuses[static_cast<size_t>(id)] = packed.Unpack(id, *packed.model.graph.constant(id).codes);
     }
   };
-  const auto count = static_cast<int64_t>(order.size());
-  if (pool != nullptr) {
-    pool->ParallelFor(count, 1, unpack);
-  } else {
-    unpack(0, count, 0);
-  }
+  ParallelFor(pool, static_cast<int64_t>(order.size()), 1, unpack);
   for (const absl::Status& status : statuses) BITSTAGE_RETURN_IF_ERROR(status);
   return std::move(packed.model);
 }

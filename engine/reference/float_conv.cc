@@ -113,19 +113,12 @@ struct Arguments {
   std::optional<Clamp> clamp;
 };
 
-// body(begin, end, worker) over `count` tasks, on the pool or here.
-template <typename Body>
-void Parallel(ThreadPool* pool, int64_t count, Body body) {
-  if (pool == nullptr) return body(0, count, 0);
-  pool->ParallelFor(count, 1, body);
-}
-
 void Convolve(const Geometry& g, int64_t batch, const Arguments& arguments, ThreadPool* pool, Sgemm sgemm) {
   const int64_t pixels = g.out_pixels();
   const int64_t block = std::min(pixels, std::max<int64_t>(64, RoundUp(kScratchFloats / g.depth(), 32)));
   const int64_t blocks = DivideRoundUp(pixels, block);
   std::vector<AlignedBuffer> scratch(pool == nullptr ? 1 : static_cast<size_t>(pool->threads()));
-  Parallel(pool, batch * g.groups * blocks, [&](int64_t first, int64_t last, int worker) {
+  ParallelFor(pool, batch * g.groups * blocks, 1, [&](int64_t first, int64_t last, int worker) {
     AlignedBuffer& matrix = scratch[static_cast<size_t>(worker)];
     if (matrix.size() == 0 && !g.IsPointwise()) {
       matrix = AlignedBuffer(static_cast<size_t>(g.depth() * block) * sizeof(float));
@@ -175,7 +168,7 @@ void Multiply(int64_t rows, int64_t inputs, int64_t outputs, const Arguments& ar
   AlignedBuffer x(static_cast<size_t>(rows * inputs) * sizeof(float));
   AlignedBuffer y(static_cast<size_t>(rows * outputs) * sizeof(float));
   TransposeMatrix(rows, inputs, arguments.input, x.As<float>());
-  Parallel(pool, DivideRoundUp(outputs, kBlock), [&](int64_t first, int64_t last, int) {
+  ParallelFor(pool, DivideRoundUp(outputs, kBlock), 1, [&](int64_t first, int64_t last, int) {
     const int64_t begin = first * kBlock;
     const int64_t end = std::min(last * kBlock, outputs);
     for (int64_t o = begin; o < end; ++o) {

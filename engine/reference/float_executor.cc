@@ -48,11 +48,9 @@ absl::StatusOr<int64_t> CheckInputs(const Graph& graph, std::span<const TensorVi
 // body(image) for every image, shared by the pool's threads.
 template <typename Body>
 void ForEachImage(ThreadPool* pool, int64_t batch, Body body) {
-  const auto range = [&](int64_t begin, int64_t end, int) {
+  ParallelFor(pool, batch, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t image = begin; image < end; ++image) body(image);
-  };
-  if (pool == nullptr) return range(0, batch, 0);
-  pool->ParallelFor(batch, 1, range);
+  });
 }
 
 // One call of FloatExecutor::Run: the values that are alive.

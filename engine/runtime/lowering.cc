@@ -54,12 +54,7 @@ absl::Status Lowering::MakeConvSteps(ThreadPool* pool) {
       plan_.steps[pending.step] = MakeConvStep(table_, pending.layer);
     }
   };
-  const auto count = static_cast<int64_t>(pending_.size());
-  if (pool != nullptr) {
-    pool->ParallelFor(count, 1, make);
-  } else {
-    make(0, count, 0);
-  }
+  ParallelFor(pool, static_cast<int64_t>(pending_.size()), 1, make);
   for (const absl::Status& status : statuses) BITSTAGE_RETURN_IF_ERROR(status);
   return absl::OkStatus();
 }
