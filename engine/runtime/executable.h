@@ -64,7 +64,7 @@ struct CompileOptions {
   ThreadPool* pool = nullptr;  // shares the packing of weights; only while it compiles
   // For a model without the codes of its weights: fills `codes`, those of the constant, of weights equal to it in all
   // else, with what Validate takes. Asked layer by layer, by several threads at a time; what it refuses, Compile does.
-  std::function<absl::Status(ConstantId, WeightCodes&)> read_codes;
+  std::function<absl::Status(ConstantId, WeightCodes&)> read_codes = nullptr;
 };
 
 class Executable {

@@ -1,22 +1,14 @@
 // Pipelines of real servers over loopback: the same bits as one process, and nothing that hangs.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <atomic>
 #include <csignal>
-#include <cstdio>
-#include <filesystem>
 #include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "engine/codec/frame.h"
-#include "engine/format/model_file.h"
-#include "proto/stage.grpc.pb.h"
-#include "server/pipeline/stage_boundary.h"
-#include "tests/pipeline/server_process.h"
-#include "tests/pipeline/small_network.h"
+#include "tests/pipeline/stage_servers.h"
 
 namespace bitstage::server {
 namespace {
@@ -49,28 +41,8 @@ grpc::Status Infer(const ServerProcess& server, const ModelInferRequest& request
   return server.stub().ModelInfer(&context, request, response);
 }
 
-class StageProcesses : public testing::Test {
+class StageProcesses : public StageServers {
  protected:
-  static void SetUpTestSuite() {
-    std::string folder = (std::filesystem::temp_directory_path() / "stages-XXXXXX").string();
-    ASSERT_NE(mkdtemp(folder.data()), nullptr);
-    root_ = folder;
-    std::filesystem::create_directories(root_ + "/whole/net/1");
-    const std::string model = root_ + "/whole/net/1/model.bitstage";
-    ASSERT_TRUE(WriteModelFile(SmallNetwork(), model).ok());
-    for (const std::string stages : {"2", "3"}) {
-      RunProgram({ProgramPath("bitstage-model"), "partition", model, "--stages", stages, "-o", root_ + "/" + stages});
-    }
-  }
-  static void TearDownTestSuite() { std::filesystem::remove_all(root_); }
-
-  static std::string Stage(int of, int index) { return absl::StrCat(root_, "/", of, "/stage-", index); }
-  static ServerProcess Whole() { return ServerProcess(root_ + "/whole", {}); }
-  static ServerProcess Last(int of = 2, int port = 0) { return ServerProcess(Stage(of, of - 1), {"--stage"}, port); }
-  static ServerProcess Front(const ServerProcess& next, int of = 2) {
-    return ServerProcess(Stage(of, 0), {"--next-stage", next.address()});
-  }
-
   static void ExpectSameAnswer(const ServerProcess& a, const ServerProcess& b, const ModelInferRequest& request) {
     ModelInferResponse from_a, from_b;
     const grpc::Status status_a = Infer(a, request, &from_a);
@@ -85,11 +57,7 @@ class StageProcesses : public testing::Test {
     EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
     EXPECT_THAT(status.error_message(), HasSubstr(text));
   }
-
-  static std::string root_;
 };
-
-std::string StageProcesses::root_;
 
 TEST_F(StageProcesses, AnswerAsOneProcessDoesBitForBit) {
   const ServerProcess whole = Whole();
@@ -308,93 +276,6 @@ TEST_F(StageProcesses, SayWhichFlagAStageNeeds) {
     server.WaitForLog(text);
     EXPECT_FALSE(server.IsReady());
   }
-}
-
-// The receiving end under a caller that is not ours.
-class StageStreamProtocol : public StageProcesses {
- protected:
-  using Stream = grpc::ClientReaderWriter<v1::StageRequest, v1::StageResponse>;
-
-  void SetUp() override {
-    last_ = std::make_unique<ServerProcess>(Stage(2, 1), std::vector<std::string>{"--stage"});
-    last_->WaitFor(true);
-    stub_ = v1::StageService::NewStub(last_->channel());
-    const absl::StatusOr<Model> model = ReadModelFile(Stage(2, 1) + "/net/1/model.bitstage");
-    ASSERT_TRUE(model.ok()) << model.status();
-    boundary_ = *InputBoundary(*model);
-    identity_ = IdentityOf("net", *model->stage, 1, *boundary_);
-  }
-
-  v1::StageResponse Ask(Stream& stream, const v1::StageRequest& request) {
-    v1::StageResponse response;
-    EXPECT_TRUE(stream.Write(request));
-    EXPECT_TRUE(stream.Read(&response));
-    return response;
-  }
-  v1::StageRequest Hello() {
-    v1::StageRequest request;
-    *request.mutable_hello() = identity_;
-    return request;
-  }
-  v1::StageRequest Frame(uint64_t id, int64_t batch) {
-    v1::StageRequest request;
-    request.mutable_infer()->set_id(id);
-    const std::vector<uint8_t> codes(static_cast<size_t>(batch * boundary_->image_elements()), 0);
-    request.mutable_infer()->set_frame(*EncodeFrame(*boundary_, batch, codes));
-    return request;
-  }
-
-  std::unique_ptr<ServerProcess> last_;
-  std::unique_ptr<v1::StageService::Stub> stub_;
-  std::optional<FrameBoundary> boundary_;
-  v1::StageIdentity identity_;
-};
-
-TEST_F(StageStreamProtocol, ADamagedFrameIsDataLossAndTheNextOneIsServed) {
-  grpc::ClientContext context;
-  const auto stream = stub_->Run(&context);
-  EXPECT_EQ(Ask(*stream, Hello()).welcome().outputs_size(), 1);
-  const v1::StageResult before = Ask(*stream, Frame(1, 2)).result();
-  EXPECT_EQ(before.code(), grpc::StatusCode::OK) << before.message();
-  v1::StageRequest damaged = Frame(2, 2);
-  damaged.mutable_infer()->mutable_frame()->back() ^= 1;
-  const v1::StageResult refused = Ask(*stream, damaged).result();
-  EXPECT_EQ(refused.id(), 2u);
-  EXPECT_EQ(refused.code(), grpc::StatusCode::DATA_LOSS) << refused.message();
-  v1::StageRequest cut = Frame(3, 2);
-  cut.mutable_infer()->mutable_frame()->resize(10);
-  EXPECT_EQ(Ask(*stream, cut).result().code(), grpc::StatusCode::DATA_LOSS);
-  EXPECT_EQ(Ask(*stream, Frame(4, 9)).result().code(), grpc::StatusCode::INVALID_ARGUMENT) << "a batch above the most";
-  const v1::StageResult after = Ask(*stream, Frame(5, 2)).result();
-  EXPECT_EQ(after.outputs(0), before.outputs(0));
-  context.TryCancel();
-}
-
-TEST_F(StageStreamProtocol, TheFirstMessageIsAHelloAndOnlyThat) {
-  for (const bool twice : {false, true}) {
-    grpc::ClientContext context;
-    const auto stream = stub_->Run(&context);
-    if (twice) Ask(*stream, Hello());
-    stream->Write(twice ? Hello() : Frame(1, 1));
-    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  }
-}
-
-TEST_F(StageStreamProtocol, AnotherIdentityIsRefused) {
-  v1::StageRequest hello = Hello();
-  hello.mutable_hello()->set_boundary_identity(1);
-  grpc::ClientContext context;
-  const auto stream = stub_->Run(&context);
-  stream->Write(hello);
-  const grpc::Status status = stream->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status.error_message(), AllOf(HasSubstr("0000000000000001"), HasSubstr("the stage before expects")));
-
-  hello.mutable_hello()->set_model("other");
-  grpc::ClientContext other_context;
-  const auto other = stub_->Run(&other_context);
-  other->Write(hello);
-  EXPECT_EQ(other->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 }  // namespace
