@@ -9,14 +9,15 @@
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
 #include "engine/codec/weight_coding.h"
+#include "engine/compression/activation_widths.h"
 #include "engine/compression/boundary_statistics.h"
 #include "engine/compression/calibration.h"
 #include "engine/compression/grid_assignment.h"
 #include "engine/compression/lowering.h"
 #include "engine/compression/precision.h"
+#include "engine/compression/sensitivity.h"
 #include "engine/compression/wire_budget.h"
 #include "engine/graph/passes.h"
-#include "engine/reference/float_executor.h"
 
 namespace bitstage {
 namespace {
@@ -134,15 +135,20 @@ class Compression {
   }
 
   absl::StatusOr<Graph> WithGrids(const Graph& graph) const {
-    if (recipe_.budget && recipe_.budget->kind == BudgetKind::kWireBytes) {
-      return AssignGridsForWire(graph, calibration_, images_, recipe_, recipe_.budget->amount, pool_);
-    }
-    Graph with_grids = graph.Clone();
     const WeightRecipe& weights = recipe_.weights;
     const bool scale_per_channel = weights.method == WeightMethod::kAdaptive ||
                                    (weights.method == WeightMethod::kUniform && weights.scale == ScaleKind::kChannel);
-    BITSTAGE_RETURN_IF_ERROR(
-        AssignGrids(with_grids, calibration_, recipe_.activations, /*group_bits=*/{}, scale_per_channel));
+    GroupRecipes of_group;
+    if (recipe_.activations.method == ActivationMethod::kAdaptive) {
+      BITSTAGE_ASSIGN_OR_RETURN(of_group, AllotWidths(graph, calibration_, images_, recipe_.activations,
+                                                      scale_per_channel, pool_, Phase("measuring activations")));
+    }
+    if (recipe_.budget && recipe_.budget->kind == BudgetKind::kWireBytes) {
+      return AssignGridsForWire(graph, calibration_, images_, recipe_, of_group, scale_per_channel,
+                                recipe_.budget->amount, pool_);
+    }
+    Graph with_grids = graph.Clone();
+    BITSTAGE_RETURN_IF_ERROR(AssignGrids(with_grids, calibration_, recipe_.activations, of_group, scale_per_channel));
     return with_grids;
   }
 
@@ -221,14 +227,7 @@ class Compression {
   }
 
   absl::StatusOr<double> PointsLost(const Graph& lowered, const std::vector<int64_t>& wanted) const {
-    Tensor features;
-    const ValueId id = FeatureValue(lowered);
-    const std::vector<TensorView> inputs = {images_.View()};
-    BITSTAGE_ASSIGN_OR_RETURN(
-        const std::vector<Tensor> outputs,
-        FloatExecutor(lowered, pool_, /*snap_to_grids=*/true).Run(inputs, [&](ValueId value, Tensor& batch) {
-          if (value == id) features = batch.Clone();
-        }));
+    BITSTAGE_ASSIGN_OR_RETURN(const Tensor features, RunFeatures(lowered, images_, /*snap=*/true, pool_));
     const std::vector<int64_t> found = Decisions(features);
     int64_t different = 0;
     for (size_t i = 0; i < wanted.size(); ++i) different += wanted[i] != found[i];

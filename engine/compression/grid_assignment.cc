@@ -67,25 +67,28 @@ Grid UniformGrid(std::span<const Histogram> channels, int bits, int code_bits) {
                       code_bits);
 }
 
-Grid GridFor(std::span<const Histogram> channels, const ActivationRecipe& recipe) {
+// step_a_channel: where nothing is negative, and but in the paper's grid, which has one anyway.
+Grid GridFor(std::span<const Histogram> channels, const ActivationRecipe& recipe, bool step_a_channel) {
   const int n = recipe.bits;
   const int m = recipe.extra_bits;
   const auto important = [&](DqaMode mode) {
     return TopChannels(MseGains(channels, n, m, mode), recipe.important_share);
   };
   switch (recipe.method) {
-    case ActivationMethod::kUniform: break;
+    case ActivationMethod::kUniform:
+    case ActivationMethod::kAdaptive: break;
     case ActivationMethod::kDqa:
       // A shift needs the zero at code 0; linear outputs, which have negative values, keep the wider width throughout.
       if (!NonNegative(channels)) return AffineGrid(channels, n + m, ClipRule{});
-      return ServedDqaGrid(channels, important(DqaMode::kServed), n, m, StepKind::kPowerOfTwo, ClipRule{},
-                           recipe.code_bits);
+      return ServedDqaGrid(channels, important(DqaMode::kServed), n, m,
+                           step_a_channel ? StepKind::kChannel : StepKind::kPowerOfTwo, ClipRule{}, recipe.code_bits);
     case ActivationMethod::kDqaPaper: {
       std::vector<double> max_abs;
       for (const Histogram& channel : channels) max_abs.push_back(channel.MaxAbs());
       return LiteralDqaGrid(max_abs, important(DqaMode::kLiteral), n, m);
     }
   }
+  if (step_a_channel && NonNegative(channels)) return UnsignedGrid(channels, n, StepKind::kChannel, ClipRule{});
   return UniformGrid(channels, n, recipe.code_bits);
 }
 
@@ -222,56 +225,50 @@ std::optional<Grid> MovedGrid(const Graph& graph, const Node& node) {
 }
 
 GridGroups GroupValues(const Graph& graph) {
-  Groups groups(graph, CodedValues(graph));
-  GridGroups result{.of_value = {}, .fixed = std::vector<bool>(graph.values.size(), false)};
+  std::vector<bool> coded = CodedValues(graph);
+  Groups groups(graph, coded);
+  GridGroups result{.of_value = {}, .computed = {}, .fixed = std::vector<bool>(graph.values.size(), false)};
   for (size_t v = 0; v < graph.values.size(); ++v) {
     result.of_value.push_back(static_cast<int>(groups.Find(static_cast<ValueId>(v))));
   }
   for (const ValueId id : EdgeValues(graph)) result.fixed[groups.Find(id)] = true;
+  for (const Node& node : graph.nodes) {
+    if (MovesCodes(node.op)) coded[static_cast<size_t>(node.output)] = false;
+  }
+  result.computed = std::move(coded);
   return result;
 }
 
 absl::Status AssignGrids(Graph& graph, const Calibration& calibration, const ActivationRecipe& recipe,
-                         const std::vector<int>& group_bits, bool depthwise_steps) {
+                         const GroupRecipes& of_group, bool depthwise_steps) {
   const std::vector<bool> coded = CodedValues(graph);
   Groups groups(graph, coded);
-  const std::vector<bool> edge = GroupValues(graph).fixed;
-
-  std::vector<bool> moved(graph.values.size(), false);
-  for (const Node& node : graph.nodes) {
-    moved[static_cast<size_t>(node.output)] = MovesCodes(node.op) && coded[static_cast<size_t>(node.output)];
-  }
+  const GridGroups all = GroupValues(graph);
   // One grid a group, over the channels of all its values that are computed rather than moved, one after another.
   std::vector<std::vector<Histogram>> channels(graph.values.size());
   std::vector<int64_t> offset(graph.values.size(), 0);
   for (size_t v = 0; v < graph.values.size(); ++v) {
-    if (!coded[v] || moved[v]) continue;
+    if (!all.computed[v]) continue;
     std::vector<Histogram>& joined = channels[groups.Find(static_cast<ValueId>(v))];
     offset[v] = static_cast<int64_t>(joined.size());
     const std::vector<Histogram>& own = calibration.values[v].channels;
     joined.insert(joined.end(), own.begin(), own.end());
   }
-  const std::vector<bool> depthwise = depthwise_steps && recipe.method == ActivationMethod::kUniform
-                                          ? DepthwiseGroups(graph, groups)
-                                          : std::vector<bool>(graph.values.size(), false);
+  const std::vector<bool> depthwise =
+      depthwise_steps ? DepthwiseGroups(graph, groups) : std::vector<bool>(graph.values.size(), false);
+  const ActivationRecipe edge_recipe = {.bits = kEdgeBits, .code_bits = kEdgeBits};
   std::vector<std::optional<Grid>> group_grid(graph.values.size());
   for (size_t g = 0; g < graph.values.size(); ++g) {
     if (channels[g].empty()) continue;
-    if (!group_bits.empty() && group_bits[g] > 0) {
-      group_grid[g] = UniformGrid(channels[g], group_bits[g], group_bits[g]);
-      continue;
-    }
-    if (depthwise[g] && NonNegative(channels[g])) {
-      group_grid[g] = UnsignedGrid(channels[g], edge[g] ? kEdgeBits : recipe.bits, StepKind::kChannel, ClipRule{});
-      continue;
-    }
-    group_grid[g] = edge[g] ? UniformGrid(channels[g], kEdgeBits, kEdgeBits) : GridFor(channels[g], recipe);
+    const auto own = of_group.find(static_cast<int>(g));
+    const ActivationRecipe& rule = own != of_group.end() ? own->second : all.fixed[g] ? edge_recipe : recipe;
+    group_grid[g] = GridFor(channels[g], rule, depthwise[g]);
   }
   const auto own_grid = [&](ValueId id) -> absl::StatusOr<Grid> {
     const std::optional<Grid>& grid = group_grid[groups.Find(id)];
     if (!grid) return absl::InternalError(absl::StrCat("value '", graph.value(id).name, "' was not calibrated"));
     // A moved value whose channels lost their axis cannot carry a grid by channel.
-    if (moved[static_cast<size_t>(id)]) return UniformGrid(channels[groups.Find(id)], kEdgeBits, kEdgeBits);
+    if (!all.computed[static_cast<size_t>(id)]) return UniformGrid(channels[groups.Find(id)], kEdgeBits, kEdgeBits);
     const int64_t first = offset[static_cast<size_t>(id)];
     return Remap(*grid, graph.value(id).shape[0], [&](int64_t c) { return first + c; });
   };

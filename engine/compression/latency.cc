@@ -13,7 +13,6 @@
 #include "engine/compression/grid_assignment.h"
 #include "engine/compression/sensitivity.h"
 #include "engine/quant/allocation.h"
-#include "engine/reference/float_executor.h"
 
 namespace bitstage {
 namespace {
@@ -27,12 +26,6 @@ constexpr int64_t kImages = 32;  // that noise is measured on
 constexpr int kTrials = 4;
 
 double Extrapolated(double noise, int from, int to) { return noise * std::pow(4.0, from - to); }
-
-Tensor FirstImages(const Tensor& images) {
-  Shape shape = images.shape();
-  shape[0] = std::min(shape[0], kImages);
-  return Tensor::Of<float>(shape, images.Span<float>().first(static_cast<size_t>(shape.elements())));
-}
 
 // What one weighted node may take and do.
 struct Layer {
@@ -54,7 +47,7 @@ class Planner {
           ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress)
       : graph_(graph),
         calibration_(calibration),
-        images_(FirstImages(images)),
+        images_(FirstImages(images, kImages)),
         stopwatch_(stopwatch),
         pool_(pool),
         progress_(progress),
@@ -93,18 +86,13 @@ class Planner {
  private:
   // Groups of activations alone first, weights alone then; each with the rest in float.
   absl::Status MeasureNoise(bool second_order_rounding) {
-    BITSTAGE_ASSIGN_OR_RETURN(const Tensor reference, Features(graph_, /*snap=*/false));
+    BITSTAGE_ASSIGN_OR_RETURN(const ActivationNoise alone, ActivationNoise::Create(graph_, images_.Clone(), pool_));
     int64_t done = 0;
     for (size_t a = 0; a < kWidestActivations; ++a) {
       BITSTAGE_ASSIGN_OR_RETURN(const Graph all, WithUniformGrids(kActivationBits[a]));
       for (const auto& [group, readers] : readers_) {
         if (groups_.fixed[static_cast<size_t>(group)]) continue;
-        Graph alone = all.Clone();
-        for (size_t v = 0; v < alone.values.size(); ++v) {
-          if (v >= groups_.of_value.size() || groups_.of_value[v] != group) alone.values[v].grid.reset();
-        }
-        BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, Features(alone, /*snap=*/true));
-        activation_noise_[group][a] = MeanSquaredDistance(reference, found);
+        BITSTAGE_ASSIGN_OR_RETURN(activation_noise_[group][a], alone.OfGroup(all, group));
         if (progress_) progress_(++done, static_cast<int64_t>(kWidestActivations * readers_.size()));
       }
     }
@@ -123,19 +111,6 @@ class Planner {
           Extrapolated(effects[i].back().noise, kWeightBits[kWidestWeights - 1], kWeightBits[kWidestWeights]);
     }
     return absl::OkStatus();
-  }
-
-  absl::StatusOr<Tensor> Features(const Graph& graph, bool snap) const {
-    Tensor features;
-    const ValueId wanted = FeatureValue(graph_);
-    const std::vector<TensorView> inputs = {images_.View()};
-    BITSTAGE_RETURN_IF_ERROR(FloatExecutor(graph, pool_, snap)
-                                 .Run(inputs,
-                                      [&](ValueId id, Tensor& value) {
-                                        if (id == wanted) features = value.Clone();
-                                      })
-                                 .status());
-    return features;
   }
 
   absl::Status AskForPromises() {
@@ -237,12 +212,13 @@ class Planner {
 
   // Groups that no layer reads keep 8 bits.
   absl::StatusOr<Graph> WithGrids(const std::vector<Choice>& choices) const {
-    std::vector<int> bits(groups_.fixed.size(), 0);
+    GroupRecipes widths;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      bits[static_cast<size_t>(layers_[i].group)] = kActivationBits[choices[i].activations];
+      const int bits = kActivationBits[choices[i].activations];
+      widths[layers_[i].group] = {.bits = bits, .code_bits = bits};
     }
     Graph graph = graph_.Clone();
-    BITSTAGE_RETURN_IF_ERROR(AssignGrids(graph, calibration_, {}, bits));
+    BITSTAGE_RETURN_IF_ERROR(AssignGrids(graph, calibration_, {}, widths));
     return graph;
   }
 

@@ -31,12 +31,6 @@ constexpr double kMostBits = 5.1;
 // Images that sensitivities are measured on: their mean settles long before ranges and second moments do.
 constexpr int64_t kSensitivityImages = 32;
 
-Tensor FirstImages(const Tensor& images, int64_t count) {
-  Shape shape = images.shape();
-  shape[0] = std::min(shape[0], count);
-  return Tensor::Of<float>(shape, images.Span<float>().first(static_cast<size_t>(shape.elements())));
-}
-
 // Straight lines through the measured rates: bits by rate, and the logarithm of the noise. Its slope is held to half to
 // one and a half of the ideal ln 4, so that a noisy measurement cannot make bits look useless; above the measured rates
 // it is the ideal.

@@ -16,7 +16,8 @@ namespace {
 
 constexpr absl::string_view kWeightForms =
     "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel[/ALPHA]|row[/ALPHA]|layer]";
-constexpr absl::string_view kActivationForms = "uniform:BITS[/CODE], dqa:N[+M][/CODE] or dqa-paper:N[+M]";
+constexpr absl::string_view kActivationForms =
+    "uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M] or adaptive:BITS[/CODE]";
 constexpr absl::string_view kBudgetForms =
     "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points', 'noise 0.05', '2 ms' or '900 wire bytes'";
 
@@ -79,15 +80,25 @@ absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text) {
     return Refuse("activations", text, "codes of 2 to 8 bits");
   }
   if (parts[0] == "uniform") {
-    if (!ParseInt(halves[0], 2, recipe.code_bits, &recipe.bits)) {
+    if (!ParseInt(halves[0], kLeastActivationBits, recipe.code_bits, &recipe.bits)) {
       return Refuse("activations", text, "2 to 8 bits, at most those of a code");
+    }
+    return recipe;
+  }
+  if (parts[0] == "adaptive") {
+    recipe.method = ActivationMethod::kAdaptive;
+    if (!absl::SimpleAtod(halves[0], &recipe.mean_bits) || !(recipe.mean_bits >= kLeastActivationBits) ||
+        !(recipe.mean_bits <= recipe.code_bits)) {
+      return Refuse("activations", text,
+                    absl::StrCat("adaptive widths of ", kLeastActivationBits,
+                                 " (the least there is) to 8 bits on average, at most those of a code"));
     }
     return recipe;
   }
   if (parts[0] != "dqa" && parts[0] != "dqa-paper") return Refuse("activations", text, kActivationForms);
   recipe.method = parts[0] == "dqa" ? ActivationMethod::kDqa : ActivationMethod::kDqaPaper;
   const std::vector<std::string> widths = absl::StrSplit(halves[0], '+');
-  if (widths.size() > 2 || !ParseInt(widths[0], 2, 8, &recipe.bits) ||
+  if (widths.size() > 2 || !ParseInt(widths[0], kLeastActivationBits, 8, &recipe.bits) ||
       (widths.size() == 2 && !ParseInt(widths[1], 0, 6, &recipe.extra_bits)) ||
       recipe.bits + recipe.extra_bits > recipe.code_bits) {
     return Refuse("activations", text, "N from 2, N + M at most 8, and at most the bits of a code");
@@ -170,6 +181,21 @@ absl::StatusOr<Recipe> ParseRecipe(absl::string_view json) {
   return recipe;
 }
 
+std::string Describe(const ActivationRecipe& recipe) {
+  std::string text;
+  switch (recipe.method) {
+    case ActivationMethod::kUniform: text = absl::StrCat("uniform:", recipe.bits); break;
+    case ActivationMethod::kDqa:
+    case ActivationMethod::kDqaPaper:
+      text = absl::StrCat(recipe.method == ActivationMethod::kDqa ? "dqa:" : "dqa-paper:", recipe.bits, "+",
+                          recipe.extra_bits, " r=", recipe.important_share);
+      break;
+    case ActivationMethod::kAdaptive: text = absl::StrCat("adaptive:", recipe.mean_bits); break;
+  }
+  if (recipe.code_bits != 8) absl::StrAppend(&text, " in codes of ", recipe.code_bits, " bits");
+  return text;
+}
+
 std::string Describe(const Recipe& recipe) {
   std::string text;
   switch (recipe.weights.method) {
@@ -186,14 +212,7 @@ std::string Describe(const Recipe& recipe) {
     constexpr absl::string_view kUnits[] = {"of noise over margin", "bits", "bytes", "points", "ms", "wire bytes"};
     absl::StrAppend(&text, " (", recipe.budget->amount, " ", kUnits[static_cast<int>(recipe.budget->kind)], ")");
   }
-  const ActivationRecipe& a = recipe.activations;
-  absl::StrAppend(&text, ", activations ",
-                  a.method == ActivationMethod::kUniform ? "uniform:"
-                  : a.method == ActivationMethod::kDqa   ? "dqa:"
-                                                         : "dqa-paper:",
-                  a.bits);
-  if (a.method != ActivationMethod::kUniform) absl::StrAppend(&text, "+", a.extra_bits, " r=", a.important_share);
-  if (a.code_bits != 8) absl::StrAppend(&text, " in codes of ", a.code_bits, " bits");
+  absl::StrAppend(&text, ", activations ", Describe(recipe.activations));
   if (recipe.second_order_rounding) absl::StrAppend(&text, ", GPTQ");
   if (recipe.bias_correction) absl::StrAppend(&text, ", bias correction");
   return text;

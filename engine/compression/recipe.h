@@ -7,6 +7,9 @@
 //   activations  uniform:BITS                              2…8 bits
 //                dqa:N[+M]                                 important channels get M more bits (arXiv 2412.09687)
 //                dqa-paper:N[+M]                           the paper's literal signed grid, a step per channel
+//                adaptive:BITS                             a grid of the first two kinds for each group of values that
+//                                                          must share one, BITS an element on average
+//                                                          (activation_widths.h)
 //   budget       "4.5 bits" · "1.2 MB" · "300 KB" · "-0.5 points" · "noise 0.05" · "2 ms" · "900 wire bytes"
 //                                                         for adaptive weights
 //
@@ -33,7 +36,9 @@ struct WeightRecipe {
   int max_alpha = 127;  // kSyq, kRow and kPixel; up to 14 all 3 x 3 convolutions may be exact Winograd ones
 };
 
-enum class ActivationMethod : uint8_t { kUniform, kDqa, kDqaPaper };
+enum class ActivationMethod : uint8_t { kUniform, kDqa, kDqaPaper, kAdaptive };
+
+inline constexpr int kLeastActivationBits = 2;
 
 struct ActivationRecipe {
   ActivationMethod method = ActivationMethod::kUniform;
@@ -43,6 +48,7 @@ struct ActivationRecipe {
   // Channels below 8 bits have shifts on a common scale so wide. 6: all 3 x 3 convolutions may be exact Winograd ones
   // (engine/kernels/winograd_conv.h), with less choice of shifts.
   int code_bits = 8;
+  double mean_bits = 0;  // kAdaptive
 };
 
 enum class BudgetKind : uint8_t { kNoise, kBits, kBytes, kPoints, kMilliseconds, kWireBytes };
@@ -78,5 +84,6 @@ absl::StatusOr<Recipe> ParseRecipe(absl::string_view json);
 
 // The recipe in words, for a model's provenance: "weights adaptive (noise 0.05), activations dqa:5+1, GPTQ, …".
 std::string Describe(const Recipe& recipe);
+std::string Describe(const ActivationRecipe& recipe);
 
 }  // namespace bitstage

@@ -26,18 +26,40 @@ struct Features {
   int64_t inner;
 };
 
-absl::StatusOr<Tensor> RunFeatures(const Graph& graph, const Tensor& images, ThreadPool* pool) {
+}  // namespace
+
+Tensor FirstImages(const Tensor& images, int64_t count) {
+  Shape shape = images.shape();
+  shape[0] = std::min(shape[0], count);
+  return Tensor::Of<float>(shape, images.Span<float>().first(static_cast<size_t>(shape.elements())));
+}
+
+absl::StatusOr<Tensor> RunFeatures(const Graph& graph, const Tensor& images, bool snap, ThreadPool* pool) {
   const ValueId wanted = FeatureValue(graph);
   Tensor features;
   const std::vector<TensorView> inputs = {images.View()};
-  BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Tensor> outputs,
-                            FloatExecutor(graph, pool).Run(inputs, [&](ValueId id, Tensor& value) {
-                              if (id == wanted) features = value.Clone();
-                            }));
+  BITSTAGE_RETURN_IF_ERROR(FloatExecutor(graph, pool, snap)
+                               .Run(inputs,
+                                    [&](ValueId id, Tensor& value) {
+                                      if (id == wanted) features = value.Clone();
+                                    })
+                               .status());
   return features;
 }
 
-}  // namespace
+absl::StatusOr<ActivationNoise> ActivationNoise::Create(const Graph& graph, Tensor images, ThreadPool* pool) {
+  BITSTAGE_ASSIGN_OR_RETURN(Tensor reference, RunFeatures(graph, images, /*snap=*/false, pool));
+  return ActivationNoise(GroupValues(graph), std::move(images), std::move(reference), pool);
+}
+
+absl::StatusOr<double> ActivationNoise::OfGroup(const Graph& with_grids, int group) const {
+  Graph alone = with_grids.Clone();
+  for (size_t v = 0; v < alone.values.size(); ++v) {
+    if (v >= groups_.of_value.size() || groups_.of_value[v] != group) alone.values[v].grid.reset();
+  }
+  BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(alone, images_, /*snap=*/true, pool_));
+  return MeanSquaredDistance(reference_, found);
+}
 
 double MeanSquaredDistance(const Tensor& z, const Tensor& z_hat) {
   const std::span<const float> a = z.Span<float>();
@@ -111,7 +133,7 @@ absl::StatusOr<std::vector<std::vector<CodingEffect>>> MeasureSensitivities(
       if (!mean.empty()) {
         CorrectBias(geometry, original.Span<float>(), candidate, mean, mean, bias->Span<float>());
       }
-      BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(trial, images, pool));
+      BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(trial, images, /*snap=*/false, pool));
       effects[layer].push_back({EntropyBits(codes.codes), MeanSquaredDistance(reference, found)});
       if (progress) progress(++done, total);
     }

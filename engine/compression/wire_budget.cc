@@ -13,7 +13,6 @@
 #include "engine/compression/sensitivity.h"
 #include "engine/graph/partition.h"
 #include "engine/quant/allocation.h"
-#include "engine/reference/float_executor.h"
 
 namespace bitstage {
 namespace {
@@ -22,19 +21,6 @@ constexpr int kLeastBits = 2;
 constexpr int kMostBits = 8;
 constexpr int64_t kImages = 64;      // that frames and noise are measured on
 constexpr double kFrameHeader = 24;  // bytes (docs/frame-format.md)
-
-absl::StatusOr<Tensor> Features(const Graph& graph, const Tensor& images, bool snap, ThreadPool* pool) {
-  Tensor features;
-  const ValueId wanted = FeatureValue(graph);
-  const std::vector<TensorView> inputs = {images.View()};
-  BITSTAGE_RETURN_IF_ERROR(FloatExecutor(graph, pool, snap)
-                               .Run(inputs,
-                                    [&](ValueId id, Tensor& value) {
-                                      if (id == wanted) features = value.Clone();
-                                    })
-                               .status());
-  return features;
-}
 
 // The values that leave the stages, all but the last.
 absl::StatusOr<std::vector<ValueId>> Boundaries(const Graph& graph, int stages) {
@@ -61,37 +47,37 @@ double CodedBits(const BoundaryTables& tables, int stored) {
 }  // namespace
 
 absl::StatusOr<Graph> AssignGridsForWire(const Graph& graph, const Calibration& calibration, const Tensor& all_images,
-                                         const Recipe& recipe, double bytes, ThreadPool* pool) {
-  Shape shape = all_images.shape();
-  shape[0] = std::min(shape[0], kImages);
-  const Tensor images = Tensor::Of<float>(shape, all_images.Span<float>().first(static_cast<size_t>(shape.elements())));
-  const GridGroups groups = GroupValues(graph);
-  const auto assigned = [&](const std::vector<int>& bits) -> absl::StatusOr<Graph> {
+                                         const Recipe& recipe, const GroupRecipes& of_group, bool depthwise_steps,
+                                         double bytes, ThreadPool* pool) {
+  const Tensor images = FirstImages(all_images, kImages);
+  const auto assigned = [&](const GroupRecipes& groups) -> absl::StatusOr<Graph> {
     Graph with_grids = graph.Clone();
-    BITSTAGE_RETURN_IF_ERROR(AssignGrids(with_grids, calibration, recipe.activations, bits));
+    BITSTAGE_RETURN_IF_ERROR(AssignGrids(with_grids, calibration, recipe.activations, groups, depthwise_steps));
     return with_grids;
   };
-  BITSTAGE_ASSIGN_OR_RETURN(const Graph plain, assigned({}));
+  BITSTAGE_ASSIGN_OR_RETURN(const Graph plain, assigned(of_group));
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<ValueId> boundaries, Boundaries(plain, recipe.stages));
-  BITSTAGE_ASSIGN_OR_RETURN(const Tensor reference, Features(graph, images, /*snap=*/false, pool));
-  const auto group_of = [&](ValueId value) { return static_cast<size_t>(groups.of_value[static_cast<size_t>(value)]); };
+  BITSTAGE_ASSIGN_OR_RETURN(const ActivationNoise noise, ActivationNoise::Create(graph, images.Clone(), pool));
+  const auto group_of = [&](ValueId value) { return noise.groups().of_value[static_cast<size_t>(value)]; };
+  // Those of all groups, with the width of each boundary's.
+  const auto narrowed = [&](const auto& bits_of_boundary) {
+    GroupRecipes widths = of_group;
+    for (size_t i = 0; i < boundaries.size(); ++i) {
+      const int bits = bits_of_boundary(i);
+      widths[group_of(boundaries[i])] = {.bits = bits, .code_bits = bits};
+    }
+    return assigned(widths);
+  };
 
   std::vector<LayerOptions> options(boundaries.size());
   for (int bits = kLeastBits; bits <= kMostBits; ++bits) {
-    std::vector<int> of_group(groups.fixed.size(), 0);
-    for (const ValueId value : boundaries) of_group[group_of(value)] = bits;
-    BITSTAGE_ASSIGN_OR_RETURN(const Graph with_grids, assigned(of_group));
+    BITSTAGE_ASSIGN_OR_RETURN(const Graph with_grids, narrowed([&](size_t) { return bits; }));
     BITSTAGE_ASSIGN_OR_RETURN(const auto tables, MeasureBoundaryTables(with_grids, images, recipe.link_mbps, pool));
     for (size_t i = 0; i < boundaries.size(); ++i) {
       const Value& value = with_grids.value(boundaries[i]);
-      Graph alone = with_grids.Clone();
-      for (size_t v = 0; v < alone.values.size(); ++v) {
-        if (static_cast<ValueId>(v) != boundaries[i]) alone.values[v].grid.reset();
-      }
-      BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, Features(alone, images, /*snap=*/true, pool));
+      BITSTAGE_ASSIGN_OR_RETURN(const double alone, noise.OfGroup(with_grids, group_of(boundaries[i])));
       const double coded = CodedBits(tables.at(value.name), bits);
-      options[i].push_back({kFrameHeader + std::ceil(static_cast<double>(value.shape.elements()) * coded / 8),
-                            MeanSquaredDistance(reference, found)});
+      options[i].push_back({kFrameHeader + std::ceil(static_cast<double>(value.shape.elements()) * coded / 8), alone});
     }
   }
   const absl::StatusOr<Allocation> allocation = AllocateUnderCost(options, bytes);
@@ -103,11 +89,7 @@ absl::StatusOr<Graph> AssignGridsForWire(const Graph& graph, const Calibration& 
                      boundaries.size(), boundaries.size() == 1 ? " boundary" : " boundaries", ", Huffman-coded)"));
   }
   BITSTAGE_RETURN_IF_ERROR(allocation.status());
-  std::vector<int> of_group(groups.fixed.size(), 0);
-  for (size_t i = 0; i < boundaries.size(); ++i) {
-    of_group[group_of(boundaries[i])] = kLeastBits + static_cast<int>(allocation->choice[i]);
-  }
-  return assigned(of_group);
+  return narrowed([&](size_t i) { return kLeastBits + static_cast<int>(allocation->choice[i]); });
 }
 
 }  // namespace bitstage

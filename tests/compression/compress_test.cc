@@ -76,6 +76,7 @@ INSTANTIATE_TEST_SUITE_P(All, CompressRecipes,
                                            R"({"weights": "uniform:4:layer", "activations": "dqa:5+2"})",
                                            R"({"weights": "uniform:6", "activations": "dqa-paper:5+3"})",
                                            R"({"weights": "uniform:5", "activations": "uniform:5"})",
+                                           R"({"weights": "uniform:8", "activations": "adaptive:5.5"})",
                                            R"({"budget": "5 bits"})", R"({"budget": "-10 points"})"));
 
 TEST(Compress, SyqKeepsTheFirstAndTheLastLayerAtEightBits) {

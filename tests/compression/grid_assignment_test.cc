@@ -78,7 +78,7 @@ TEST(AssignGrids, WhatOnlyDepthwiseLayersReadHasAStepAChannelIfTheirWeightsTakeI
   ASSERT_TRUE(calibration.ok()) << calibration.status();
   for (const bool depthwise_steps : {false, true}) {
     Graph graph = original.Clone();
-    ASSERT_TRUE(AssignGrids(graph, *calibration, {}, /*group_bits=*/{}, depthwise_steps).ok());
+    ASSERT_TRUE(AssignGrids(graph, *calibration, {}, /*of_group=*/{}, depthwise_steps).ok());
     EXPECT_EQ(graph.value(wide).grid->HasStepPerChannel(), depthwise_steps);
     EXPECT_FALSE(graph.value(deep).grid->HasStepPerChannel()) << "the last layer adds its channels up";
     EXPECT_FALSE(graph.value(x).grid->HasStepPerChannel());

@@ -47,10 +47,22 @@ TEST(ParseActivations, TakesUniformAndBothKindsOfDqa) {
   EXPECT_EQ(ParseActivations("dqa:4+2/6")->code_bits, 6);
   EXPECT_EQ(ParseActivations("dqa:3")->extra_bits, 0);
   EXPECT_EQ(ParseActivations("dqa-paper:3+3")->method, ActivationMethod::kDqaPaper);
+  EXPECT_EQ(ParseActivations("adaptive:3.5")->method, ActivationMethod::kAdaptive);
+  EXPECT_DOUBLE_EQ(ParseActivations("adaptive:3.5")->mean_bits, 3.5);
+  EXPECT_EQ(ParseActivations("adaptive:4/6")->code_bits, 6);
+  for (const char* text : {"adaptive", "adaptive:", "adaptive:9", "adaptive:nan", "adaptive:4+1", "adaptive:7/6"}) {
+    EXPECT_FALSE(ParseActivations(text).ok()) << text;
+  }
   for (const char* text : {"uniform:1", "uniform:9", "dqa:6+3", "dqa:4+", "dqa:4+1+1", "float", "dqa", "uniform:4/9",
                            "uniform:7/6", "dqa:4+3/6", "dqa-paper:4/6", "uniform:4/6/6"}) {
     EXPECT_FALSE(ParseActivations(text).ok()) << text;
   }
+}
+
+TEST(ParseActivations, SaysTheLeastThatAdaptiveWidthsTake) {
+  const absl::Status refused = ParseActivations("adaptive:1.9").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("widths of 2 (the least there is) to 8 bits"));
 }
 
 TEST(ParseBudget, TakesBitsBytesPointsAndNoise) {
