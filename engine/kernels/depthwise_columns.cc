@@ -68,6 +68,7 @@ class Runner {
     acc_init_ = scratch.Take<int32_t>(lanes);
     mult_ = scratch.Take<float>(lanes);
     add_ = scratch.Take<float>(lanes);
+    words_ = scratch.Take<int32_t>(lanes);
     rows_ = scratch.Take<const uint8_t*>(layout_.groups * kRows * kMaxColumnParts);
     row_pixel_bytes_ = scratch.Take<int64_t>(layout_.groups * kRows);
     padding_ = scratch.Take<uint8_t>(tier.block);
@@ -84,7 +85,8 @@ class Runner {
 
   void Run() {
     std::memset(padding_, call_.zero_point, static_cast<size_t>(tier_.block));
-    windows_ = layout_.window && call_.residual == nullptr && !transform_.to_float && transform_.within_int32 &&
+    windows_ = layout_.window && call_.residual == nullptr && !transform_.to_float &&
+               (transform_.within_int32 || transform_.words != nullptr) &&
                call_.input_pixel_stride == shape_.in_channels;
     const int64_t lanes = layout_.blocks * tier_.block;
     std::fill(std::copy_n(call_.acc_init, shape_.out_channels, in_order_), in_order_ + lanes, 0);
@@ -96,6 +98,7 @@ class Runner {
       tier_.order(in_order_ + c, acc_init_ + c);
       tier_.order(transform.mult, mult_ + c);
       tier_.order(transform.add, add_ + c);
+      if (transform.words != nullptr) tier_.order(transform.words, words_ + c);
       calls_[block] = CallOf(block, transform);
       if (windows_) FillConstants(block, transform);
     }
@@ -115,7 +118,8 @@ class Runner {
   static constexpr int64_t kMaxBlock = 64;
   struct Repeated {
     float mult[kMaxBlock], add[kMaxBlock], residual_mult[kMaxBlock], low[kMaxBlock], high[kMaxBlock];
-    uint8_t low_codes[kMaxBlock], high_codes[kMaxBlock];
+    int32_t words[kMaxBlock];
+    uint8_t low_codes[kMaxBlock], high_codes[kMaxBlock], word_masks[kMaxBlock];
     uint64_t doublings[kMaxShift];
   };
 
@@ -134,6 +138,8 @@ class Runner {
     repeat(last.high, repeated_->high);
     repeat(last.low_codes, repeated_->low_codes);
     repeat(last.high_codes, repeated_->high_codes);
+    repeat(last.words, repeated_->words);
+    repeat(last.word_masks, repeated_->word_masks);
     for (int k = 0; k < last.doubling_count; ++k) {
       repeated_->doublings[k] = last.doublings[k];
       for (int64_t c = channels; c < tier_.block; c *= 2) repeated_->doublings[k] |= repeated_->doublings[k] << c;
@@ -153,6 +159,10 @@ class Runner {
     std::copy_n(acc_init_ + c, tier_.block, constants.acc_init);
     std::copy_n(mult_ + c, tier_.block, constants.mult);
     std::copy_n(add_ + c, tier_.block, constants.add);
+    if (transform.words != nullptr) {
+      std::copy_n(words_ + c, tier_.block, constants.words);
+      std::copy_n(transform.word_masks, tier_.block, constants.word_masks);
+    }
     std::copy_n(transform.low_codes, tier_.block, constants.low_codes);
     std::copy_n(transform.high_codes, tier_.block, constants.high_codes);
   }
@@ -287,6 +297,7 @@ class Runner {
             .acc_init = acc_init_ + channel,
             .mult = mult_ + channel,
             .add = add_ + channel,
+            .words = transform.words == nullptr ? nullptr : words_ + channel,
             .transform = transform,
             .parts = layout_.parts(block),
             .part_pixels = part_pixels_,
@@ -323,6 +334,7 @@ class Runner {
   ColumnRow* calls_;  // a block
   int32_t *in_order_, *acc_init_;
   float *mult_, *add_;
+  int32_t* words_;
   const uint8_t** rows_;
   int64_t* row_pixel_bytes_;
   uint8_t* padding_;
@@ -374,6 +386,11 @@ void ColumnPack(const ColumnTier& tier, const ConvShape& shape, const int8_t* we
       }
     }
   }
+}
+
+void ColumnScale(const ColumnTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
+  auto* bytes = reinterpret_cast<int8_t*>(packed);
+  for (size_t i = 0; i < ColumnPackedBytes(tier, shape); ++i) bytes[i] = static_cast<int8_t>(bytes[i] * factor);
 }
 
 size_t ColumnScratchBytes(const ColumnTier& tier, const ConvShape& shape) {

@@ -43,6 +43,7 @@ struct ColumnRow {
   const int32_t* acc_init;    // `block`, in the order of dwords
   const float* mult;          // likewise
   const float* add;           // likewise
+  const int32_t* words;       // likewise, or null
   PaddedTransform transform;  // from the block's first channel on, the channels repeated in every part
   int64_t parts;
   const int64_t* part_pixels;  // from the row's first pixel to each part's first output
@@ -58,12 +59,13 @@ struct ColumnRow {
 struct ColumnConstants {
   int32_t acc_init[64];  // as of ColumnRow
   float mult[64], add[64];
-  uint8_t low_codes[64], high_codes[64];
+  int32_t words[64];  // where the transform has them, and then of the floats none
+  uint8_t low_codes[64], high_codes[64], word_masks[64];
 };
 
 // A whole row of outputs, or a pair of rows, of a kernel 3 wide without dilation whose rows fit one group: columns are
-// interleaved in registers, one after the other, and never stored. To codes that stay within int32, without residual;
-// in one part at stride 1, in one or two at stride 2.
+// interleaved in registers, one after the other, and never stored. To codes that stay within int32 or by words, without
+// residual; in one part at stride 1, in one or two at stride 2.
 struct ColumnWindow {
   const uint8_t* const* rows;  // [parts][4] pointers to the first column inside, as of ColumnCopy
   int64_t column_bytes;        // from one column to the next
@@ -93,6 +95,7 @@ bool ColumnSupports(const ConvShape& shape);
 double ColumnCycles(const ColumnTier& tier, const ConvShape& shape);
 size_t ColumnPackedBytes(const ColumnTier& tier, const ConvShape& shape);
 void ColumnPack(const ColumnTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
+void ColumnScale(const ColumnTier& tier, const ConvShape& shape, int factor, std::byte* packed);
 size_t ColumnScratchBytes(const ColumnTier& tier, const ConvShape& shape);
 void ColumnRun(const ColumnTier& tier, const ConvShape& shape, const ConvCall& call);
 

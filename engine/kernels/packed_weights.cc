@@ -190,6 +190,13 @@ void PackWeights(const PackedSource& source, std::byte* packed) {
   }
 }
 
+void ScalePackedWeights(const PackedShape& shape, int factor, std::byte* packed) {
+  const bool plain = ViewPackedWeights(shape, packed).width == 8;
+  auto* values = reinterpret_cast<int8_t*>(packed + (plain ? ChunksAt(shape) : TablesAt()));
+  const int64_t count = plain ? shape.bytes() : shape.sections * kPackedTable;
+  for (int64_t i = 0; i < count; ++i) values[i] = static_cast<int8_t>(values[i] * factor);
+}
+
 PackedView ViewPackedWeights(const PackedShape& shape, const std::byte* packed) {
   PackedHeader header;
   std::memcpy(&header, packed, sizeof(header));

@@ -56,6 +56,8 @@ struct PackedSource {
 size_t PackedWeightsBytes(const PackedSource& source);
 // Writes PackedWeightsBytes bytes, a multiple of 64, to a 64-byte boundary.
 void PackWeights(const PackedSource& source, std::byte* packed);
+// Multiplies packed weights; none may leave int8.
+void ScalePackedWeights(const PackedShape& shape, int factor, std::byte* packed);
 PackedView ViewPackedWeights(const PackedShape& shape, const std::byte* packed);
 
 // Where the weights of one output, inputs x taps as they come, lie in a block: an output is a lane.

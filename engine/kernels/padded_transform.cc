@@ -35,7 +35,10 @@ PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels,
                             .doublings = transform.doublings,
                             .doubling_count = transform.doubling_count,
                             .to_float = transform.to_float,
-                            .within_int32 = transform.within_int32};
+                            .within_int32 = transform.within_int32,
+                            .words = transform.words,
+                            .word_masks = transform.word_masks,
+                            .word_shift = transform.word_shift};
   if (transform.shift != nullptr) std::fill(std::copy_n(transform.shift, channels, shift), shift + lanes, 0);
   if (transform.shift != nullptr && transform.doublings == nullptr) {
     padded.doublings = doublings;
@@ -75,6 +78,10 @@ PaddedTransform From(const PaddedTransform& transform, int64_t channel) {
   if (from.low_codes != nullptr) from.low_codes += channel;
   if (from.high_codes != nullptr) from.high_codes += channel;
   if (from.shift != nullptr) from.shift += channel;
+  if (from.words != nullptr) {
+    from.words += channel;
+    from.word_masks += channel;
+  }
   if (from.doublings != nullptr) from.doublings += channel / 64 * kMaxShift;
   return from;
 }

@@ -25,7 +25,10 @@ struct PaddedTransform {
   const uint64_t* doublings;  // OutputTransform::doublings
   int doubling_count;         // 0: no shifts
   bool to_float;
-  bool within_int32;  // t may be rounded before it is clamped: clamping the codes does the rest
+  bool within_int32;     // t may be rounded before it is clamped: clamping the codes does the rest
+  const int32_t* words;  // OutputTransform::words and what goes with them
+  const uint8_t* word_masks;
+  int word_shift;
 };
 
 // Takes arrays from `scratch` and fills those that `transform` does not have; over a null base the memory is counted

@@ -57,6 +57,12 @@ struct OutputTransform {
   // a byte to itself where its bit is set, for every k < doubling_count, shifts it.
   const uint64_t* doublings = nullptr;
   int doubling_count = 0;  // the largest shift
+
+  // Not null: accumulators are those of weights that ConvKernel::scale has multiplied, and become codes by these and
+  // high_codes alone, in 16 bits (engine/kernels/words.h). `lanes` is known then, and there is no residual.
+  const int32_t* words = nullptr;       // Words::multiply
+  const uint8_t* word_masks = nullptr;  // of the bits that codes may have
+  int word_shift = 0;                   // Words::shift
 };
 
 // Memory that will soon be read: a kernel that has the time brings it into the L2 cache while it computes. Weights that
@@ -106,6 +112,9 @@ struct ConvKernel {
   // into how many panels of them. 0, or null: a call is for one image, and by rows.
   int64_t (*panels)(const ConvShape& shape) = nullptr;
   size_t (*batch_scratch_bytes)(const ConvShape& shape) = nullptr;  // where `panels` is not null: of any call
+  // Where a kernel knows OutputTransform::words: multiplies packed weights by `factor`, with which they stay within
+  // −127 … 127 and within what `supports` takes. Null: it does not.
+  void (*scale)(const ConvShape& shape, int factor, std::byte* packed) = nullptr;
 };
 
 // Elementwise a + b of codes (docs/integer-arithmetic.md §4), `pixels` pixels of `channels` channels.

@@ -177,7 +177,8 @@ class Runner {
   }
 
   void Run() {
-    pipelined_ = layout_.segments == 1 && !transform_.to_float && transform_.within_int32;
+    pipelined_ =
+        layout_.segments == 1 && !transform_.to_float && (transform_.within_int32 || transform_.words != nullptr);
     packed_shape_ = PackedShapeOf(tier_, shape_, layout_);
     packed_ = ViewPackedWeights(packed_shape_, call_.packed_weights);
     const int64_t lanes = layout_.blocks * tier_.lanes;
@@ -422,6 +423,10 @@ size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape, const int
 
 void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
   WithSource(tier, shape, weights, [packed](const PackedSource& source) { PackWeights(source, packed); });
+}
+
+void PatchScale(const PatchTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
+  ScalePackedWeights(PackedShapeOf(tier, shape, Layout(tier, shape)), factor, packed);
 }
 
 size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape) {

@@ -91,7 +91,7 @@ struct PatchTier {
   };
   // By blocks − 1. Of those equally useful to some pixels, the first; the last ones are for short rows alone.
   Tile tiles[kPatchTileSizes][kPatchBlocks];
-  // For patches of one segment, to codes that stay within int32: takes `pixels` or more, so many at a time.
+  // For patches of one segment, to codes that stay within int32 or by words: takes `pixels` or more, so many at a time.
   Tile runs[kPatchBlocks];
   void (*single[kPatchBlocks])(const PatchTile& tile);  // one pixel
   void (*copy)(const PatchCopy& copy);
@@ -105,6 +105,7 @@ bool PatchSupports(const ConvShape& shape);
 double PatchCycles(const PatchTier& tier, const ConvShape& shape);
 size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape, const int8_t* weights);
 void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
+void PatchScale(const PatchTier& tier, const ConvShape& shape, int factor, std::byte* packed);
 size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape);
 void PatchRun(const PatchTier& tier, const ConvShape& shape, const ConvCall& call);
 

@@ -343,6 +343,13 @@ void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t
              [&](const PackedSource& source) { PackWeights(source, packed + CorrectionBytes(layout)); });
 }
 
+void WinogradScale(const WinogradTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
+  const WinogradLayout layout(tier, shape);
+  auto* corrections = reinterpret_cast<int32_t*>(packed);
+  for (int64_t i = 0; i < kWinogradPixels * layout.lanes; ++i) corrections[i] *= factor;
+  ScalePackedWeights(PackedShapeOf(tier, shape), factor, packed + CorrectionBytes(layout));
+}
+
 size_t WinogradScratchBytes(const WinogradTier& tier, const ConvShape& shape) { return ScratchBytes(tier, shape, 1); }
 
 size_t WinogradBatchScratchBytes(const WinogradTier& tier, const ConvShape& shape) {

@@ -103,6 +103,7 @@ int64_t WinogradPanels(const WinogradTier& tier, const ConvShape& shape);  // Co
 double WinogradCycles(const WinogradTier& tier, const ConvShape& shape);
 size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights);
 void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed);
+void WinogradScale(const WinogradTier& tier, const ConvShape& shape, int factor, std::byte* packed);
 size_t WinogradScratchBytes(const WinogradTier& tier, const ConvShape& shape);       // ConvKernel::scratch_bytes
 size_t WinogradBatchScratchBytes(const WinogradTier& tier, const ConvShape& shape);  // … and batch_scratch_bytes
 void WinogradRun(const WinogradTier& tier, const ConvShape& shape, const ConvCall& call);

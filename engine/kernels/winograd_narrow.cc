@@ -149,6 +149,15 @@ void NarrowPack(const ConvShape& shape, const int8_t* weights, std::byte* packed
   }
 }
 
+void NarrowScale(const ConvShape& shape, int factor, std::byte* packed) {
+  for (int64_t block = 0; block < shape.out_channels / kNarrowChannels; ++block, packed += kNarrowBlockBytes) {
+    auto* weights = reinterpret_cast<int8_t*>(packed);
+    for (int64_t i = 0; i < kWeightBytes; ++i) weights[i] = static_cast<int8_t>(weights[i] * factor);
+    auto* corrections = reinterpret_cast<int32_t*>(packed + kWeightBytes);
+    for (int64_t i = 0; i < kCorrections; ++i) corrections[i] *= factor;
+  }
+}
+
 size_t NarrowScratchBytes(const ConvShape& shape) {
   Scratch scratch(nullptr);
   const ConvCall no_call = {};

@@ -51,6 +51,7 @@ double NarrowCycles(const ConvShape& shape, double tile_cycles, double block_cyc
 // [2 x 2 outputs of a tile][16] int32: what the 128 added to the positions take away from 4 · Y.
 size_t NarrowPackedBytes(const ConvShape& shape);
 void NarrowPack(const ConvShape& shape, const int8_t* weights, std::byte* packed);
+void NarrowScale(const ConvShape& shape, int factor, std::byte* packed);
 size_t NarrowScratchBytes(const ConvShape& shape);
 void NarrowRun(NarrowFunction run, const ConvShape& shape, const ConvCall& call);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/kernels/words.h"
 #include "engine/runtime/mapped_buffer.h"
 #include "engine/runtime/output_transform.h"
 
@@ -85,6 +86,12 @@ bool StaysWithinInt32(const TransformArrays& transform, size_t o, double magnitu
   return magnitude * std::fabs(transform.mult[o]) + std::fabs(transform.add[o]) + residual < 0x1p23;
 }
 
+// The accumulators of a channel whose weights have these sums.
+kernels::AccumulatorRange RangeOf(const Sums& sums, int32_t acc_init, int max_code) {
+  const int32_t positive = (sums.magnitude + sums.sum) / 2;
+  return {acc_init - max_code * (sums.magnitude - positive), acc_init + max_code * positive};
+}
+
 std::string Describe(const kernels::ConvShape& s) {
   std::string text = absl::StrCat(s.in_height, "x", s.in_width, "x", s.in_channels, " -> ", s.out_height, "x",
                                   s.out_width, "x", s.out_channels, ", ", s.kernel_height, "x", s.kernel_width);
@@ -154,6 +161,20 @@ class ConvStep : public Step {
   std::span<const std::byte> ahead_;
 };
 
+// Lets codes come by words, where the kernel knows them and they are found.
+void TakeWords(std::span<const kernels::AccumulatorRange> ranges, ConvStep::Parameters& p) {
+  if (p.kernel->scale == nullptr || p.residual || p.transform.to_float) return;
+  const int weight = std::max(p.max_weight, 1);
+  int max_scale = INT8_MAX / weight;
+  while (max_scale > 1 && !p.kernel->supports(p.shape, p.max_code, max_scale * weight)) --max_scale;
+  const std::optional<kernels::Words> words = kernels::FindWords(p.transform.View(), ranges, max_scale);
+  if (!words) return;
+  p.kernel->scale(p.shape, words->scale, p.packed.data());
+  p.max_weight *= words->scale;
+  for (size_t o = 0; o < ranges.size(); ++o) p.acc_init[o] = words->scale * p.acc_init[o] + words->offset[o];
+  p.transform.Take(*words);
+}
+
 }  // namespace
 
 std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const ConvLayer& layer) {
@@ -179,11 +200,14 @@ std::unique_ptr<Step> MakeConvStep(const kernels::KernelTable& table, const Conv
   kernel.pack(shape, weights.data(), p.packed.data());
   const size_t per_output = weights.size() / static_cast<size_t>(shape.out_channels);
   p.transform.within_int32 = true;
+  std::vector<kernels::AccumulatorRange> ranges;
   for (size_t o = 0; o < static_cast<size_t>(shape.out_channels); ++o) {
     const Sums sums = SumsOf(weights.subspan(o * per_output, per_output));
     p.acc_init.push_back(-static_cast<int32_t>(p.zero_point) * sums.sum);
     p.transform.within_int32 &= StaysWithinInt32(p.transform, o, 255.0 * sums.magnitude);
+    ranges.push_back(RangeOf(sums, p.acc_init.back(), max_code));
   }
+  TakeWords(ranges, p);
 
   Step::Traits traits;
   traits.kernel = kernel.name;

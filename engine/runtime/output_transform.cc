@@ -27,12 +27,26 @@ kernels::OutputTransform TransformArrays::View() const {
           .high_codes = to_float ? nullptr : high_codes.data(),
           .within_int32 = within_int32,
           .doublings = doublings.empty() ? nullptr : doublings.data(),
-          .doubling_count = doubling_count};
+          .doubling_count = doubling_count,
+          .words = words.empty() ? nullptr : words.data(),
+          .word_masks = words.empty() ? nullptr : word_masks.data(),
+          .word_shift = word_shift};
 }
 
 size_t TransformArrays::bytes() const {
   return (mult.size() + add.size() + residual_mult.size() + low.size() + high.size()) * sizeof(float) +
-         low_codes.size() + high_codes.size() + shift.size() + doublings.size() * sizeof(uint64_t);
+         low_codes.size() + high_codes.size() + shift.size() + doublings.size() * sizeof(uint64_t) +
+         words.size() * sizeof(int32_t) + word_masks.size();
+}
+
+void TransformArrays::Take(const kernels::Words& found) {
+  words = found.multiply;
+  words.resize(mult.size());
+  word_shift = found.shift;
+  word_masks.resize(mult.size());
+  for (size_t i = 0; i < found.multiply.size(); ++i) {
+    word_masks[i] = static_cast<uint8_t>(0xff << (shift.empty() ? 0 : shift[i]));
+  }
 }
 
 TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::optional<Clamp>& clamp) {

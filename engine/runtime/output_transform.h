@@ -7,6 +7,7 @@
 
 #include "engine/graph/ops.h"
 #include "engine/kernels/params.h"
+#include "engine/kernels/words.h"
 #include "engine/tensor/grid.h"
 
 namespace bitstage {
@@ -31,7 +32,12 @@ struct TransformArrays {
   int doubling_count = 0;
   bool to_float = false;
   bool within_int32 = false;
+  std::vector<int32_t> words;  // empty where codes do not come by words
+  std::vector<uint8_t> word_masks;
+  int word_shift = 0;
 
+  // Codes come by words from now on.
+  void Take(const kernels::Words& found);
   [[nodiscard]] kernels::OutputTransform View() const;
   [[nodiscard]] size_t bytes() const;
 };

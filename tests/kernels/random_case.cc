@@ -60,6 +60,29 @@ TransformArrays TransformArrays::Make(Random& random, int64_t channels, float sp
   return arrays;
 }
 
+TransformArrays TransformArrays::MakeFew(Random& random, int64_t channels, float spread) {
+  TransformArrays arrays;
+  const int bits = random.OneOf<int>({1, 2, 3, 4, 4, 4, 4, 6});
+  const auto top = static_cast<float>((1 << bits) - 1);
+  const bool shifts = random.OneIn(2);
+  const bool halves = random.OneIn(4);  // many results exactly between two codes
+  for (int64_t c = 0; c < channels; ++c) {
+    float mult = top / spread * std::exp2(random.Float(-1.0f, 2.0f));
+    float add = random.Float(-1.0f, 0.6f) * top;
+    if (halves) {
+      mult = std::exp2(std::floor(std::log2(mult)));
+      add = std::floor(add) + 0.5f;
+    }
+    if (random.OneIn(50)) mult = 0;  // a dead channel
+    arrays.mult.push_back(mult);
+    arrays.add.push_back(add);
+    arrays.low.push_back(random.OneIn(100) ? random.Float(0.0f, 1.0f) : 0.0f);
+    arrays.high.push_back(random.OneIn(3) ? top * random.Float(0.3f, 1.0f) : top);
+    if (shifts) arrays.shift.push_back(static_cast<uint8_t>(random.Int(0, 8 - bits)));
+  }
+  return arrays;
+}
+
 OutputTransform TransformArrays::View(bool to_float) const {
   return {mult.data(), add.data(),  residual_mult.empty() ? nullptr : residual_mult.data(),
           low.data(),  high.data(), shift.empty() ? nullptr : shift.data(),
@@ -94,6 +117,18 @@ OutputTransform TransformArrays::PreparedView(bool to_float, double magnitude) {
     view.doublings = doublings.data();
   }
   return view;
+}
+
+void TransformArrays::ByWords(const Words& found, OutputTransform& view) {
+  words = found.multiply;
+  words.resize(static_cast<size_t>(view.lanes));
+  word_masks.resize(words.size());
+  for (size_t c = 0; c < found.multiply.size(); ++c) {
+    word_masks[c] = static_cast<uint8_t>(0xff << (shift.empty() ? 0 : shift[c]));
+  }
+  view.words = words.data();
+  view.word_masks = word_masks.data();
+  view.word_shift = found.shift;
 }
 
 ConvShape RandomShape(Random& random) {
@@ -203,7 +238,9 @@ ConvCase ConvCase::Make(Random& random, const ConvShape& shape, const Bounds& bo
   result.output_pixel_stride = stride_of(shape.out_channels);
   const float spread = static_cast<float>(result.max_code * result.max_weight) *
                        std::sqrt(static_cast<float>(per_output)) * (extreme ? 1.0f : 0.4f);
-  result.transform = TransformArrays::Make(random, shape.out_channels, spread, with_residual, result.to_float);
+  result.transform = !with_residual && !result.to_float && random.OneIn(2)
+                         ? TransformArrays::MakeFew(random, shape.out_channels, spread)
+                         : TransformArrays::Make(random, shape.out_channels, spread, with_residual, result.to_float);
   result.row_begin = random.OneIn(2) ? 0 : random.Int(0, shape.out_height - 1);
   result.row_end = random.OneIn(2) ? shape.out_height : random.Int(result.row_begin, shape.out_height);
   return result;
@@ -222,9 +259,43 @@ std::string ConvCase::Describe() const {
   return out.str();
 }
 
+std::optional<Words> ConvCase::WordsFor(const ConvKernel& kernel) const {
+  if (!prepared || to_float || !residual.empty() || kernel.scale == nullptr) return std::nullopt;
+  std::vector<AccumulatorRange> ranges;
+  const size_t per_output = weights.size() / acc_init.size();
+  for (size_t o = 0; o < acc_init.size(); ++o) {
+    AccumulatorRange range = {acc_init[o], acc_init[o]};
+    for (size_t i = 0; i < per_output; ++i) {
+      const int product = weights[o * per_output + i] * max_code;
+      (product < 0 ? range.least : range.most) += product;
+    }
+    ranges.push_back(range);
+  }
+  int max_scale = INT8_MAX / max_weight;
+  while (max_scale > 1 && !kernel.supports(shape, max_code, max_scale * max_weight)) --max_scale;
+  return FindWords(transform.View(false), ranges, max_scale);
+}
+
+ConvCase::Constants ConvCase::Prepare(const ConvKernel& kernel, std::byte* packed) const {
+  kernel.pack(shape, weights.data(), packed);
+  Constants constants = {acc_init, transform, {}, max_weight};
+  const auto per_output = static_cast<double>(weights.size()) / static_cast<double>(shape.out_channels);
+  constants.view =
+      prepared ? constants.arrays.PreparedView(to_float, 255.0 * 127.0 * per_output) : constants.arrays.View(to_float);
+  if (const std::optional<Words> words = WordsFor(kernel)) {
+    kernel.scale(shape, words->scale, packed);
+    constants.max_weight *= words->scale;
+    for (size_t o = 0; o < acc_init.size(); ++o) {
+      constants.acc_init[o] = words->scale * acc_init[o] + words->offset[o];
+    }
+    constants.arrays.ByWords(*words, constants.view);
+  }
+  return constants;
+}
+
 std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
   GuardedBuffer packed(RoundUp(static_cast<int64_t>(kernel.packed_bytes(shape, weights.data())), kLine) + kReadable);
-  kernel.pack(shape, weights.data(), packed.As<std::byte>());
+  const Constants constants = Prepare(kernel, packed.As<std::byte>());
   const GuardedBuffer scratch(RoundUp(static_cast<int64_t>(kernel.scratch_bytes(shape)), kLine));
   const auto pixels_end = [](int64_t pixels, int64_t stride, int64_t channels) {
     return (pixels - 1) * stride + channels;
@@ -243,12 +314,10 @@ std::vector<uint8_t> ConvCase::Run(const ConvKernel& kernel) const {
   call.input_pixel_stride = input_pixel_stride;
   call.zero_point = zero_point;
   call.max_code = max_code;
-  call.max_weight = max_weight;
+  call.max_weight = constants.max_weight;
   call.packed_weights = packed.As<std::byte>();
-  call.acc_init = acc_init.data();
-  TransformArrays arrays = transform;
-  const auto per_output = static_cast<double>(weights.size()) / static_cast<double>(shape.out_channels);
-  call.transform = prepared ? arrays.PreparedView(to_float, 255.0 * 127.0 * per_output) : arrays.View(to_float);
+  call.acc_init = constants.acc_init.data();
+  call.transform = constants.view;
   call.residual = residual.empty() ? nullptr : guarded_residual.As<uint8_t>();
   call.residual_pixel_stride = residual_pixel_stride;
   call.output = output.As<std::byte>();

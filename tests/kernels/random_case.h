@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "engine/kernels/params.h"
+#include "engine/kernels/words.h"
 
 namespace bitstage::kernels {
 
@@ -34,12 +36,18 @@ struct TransformArrays {
 
   // For accumulators of about ±`spread`; to codes, or to floats.
   static TransformArrays Make(Random& random, int64_t channels, float spread, bool with_residual, bool to_float);
+  // To few codes, which rise with the accumulators: what may come by words.
+  static TransformArrays MakeFew(Random& random, int64_t channels, float spread);
   [[nodiscard]] OutputTransform View(bool to_float) const;
   // The same with all that may be known beforehand, where accumulators are at most `magnitude`.
   [[nodiscard]] OutputTransform PreparedView(bool to_float, double magnitude);
 
   // What PreparedView adds.
   std::vector<uint8_t> low_codes, high_codes;
+  // What ByWords adds to a prepared view.
+  void ByWords(const Words& words, OutputTransform& view);
+  std::vector<int32_t> words = {};
+  std::vector<uint8_t> word_masks = {};
   std::vector<uint64_t> doublings;
 };
 
@@ -73,6 +81,17 @@ struct ConvCase {
   static ConvCase Make(Random& random, const ConvShape& shape);
   static ConvCase Make(Random& random, const ConvShape& shape, const Bounds& bounds);
   [[nodiscard]] std::string Describe() const;
+  // The words by which `kernel` turns accumulators into codes, if the case is prepared, it knows them, and they exist.
+  [[nodiscard]] std::optional<Words> WordsFor(const ConvKernel& kernel) const;
+  // A call's packed weights, acc_init and transform.
+  struct Constants {
+    std::vector<int32_t> acc_init;
+    TransformArrays arrays;
+    OutputTransform view;
+    int max_weight;
+  };
+  // Packs the weights for `kernel`, and scales them where there are words.
+  [[nodiscard]] Constants Prepare(const ConvKernel& kernel, std::byte* packed) const;
   // The output buffer after `kernel` ran on it.
   [[nodiscard]] std::vector<uint8_t> Run(const ConvKernel& kernel) const;
   // Whether every byte of `output` outside the rows and channels of the call is as it was.

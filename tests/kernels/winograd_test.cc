@@ -96,7 +96,7 @@ TEST_P(WinogradTest, ThePanelsOfSeveralImagesMakeUpTheWhole) {
       const int64_t panels = kernel->panels(shape);
       ASSERT_GT(panels, 1) << kernel->name;
       AlignedBuffer packed(kernel->packed_bytes(shape, conv.weights.data()));
-      kernel->pack(shape, conv.weights.data(), packed.data());
+      const ConvCase::Constants constants = conv.Prepare(*kernel, packed.data());
       AlignedBuffer scratch(kernel->batch_scratch_bytes(shape));
       std::vector<uint8_t> output(expected.size(), ConvCase::kUntouched);
       ConvCall call = {};
@@ -104,10 +104,10 @@ TEST_P(WinogradTest, ThePanelsOfSeveralImagesMakeUpTheWhole) {
       call.input_pixel_stride = conv.input_pixel_stride;
       call.zero_point = conv.zero_point;
       call.max_code = conv.max_code;
-      call.max_weight = conv.max_weight;
+      call.max_weight = constants.max_weight;
       call.packed_weights = packed.data();
-      call.acc_init = conv.acc_init.data();
-      call.transform = conv.transform.View(false);
+      call.acc_init = constants.acc_init.data();
+      call.transform = constants.view;
       call.residual = residuals.empty() ? nullptr : residuals.data();
       call.residual_pixel_stride = conv.residual_pixel_stride;
       call.output = output.data();

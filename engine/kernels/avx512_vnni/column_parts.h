@@ -54,6 +54,21 @@ BITSTAGE_INLINE void ToCodes(const PaddedTransform& transform, __m512i (&bytes)[
   Unrolled<kCount>([&](auto i) __attribute__((always_inline)) { bytes[i] = Clamp(bytes[i], low, high); });
 }
 
+// What WordPacker::Interleaved gives of some outputs, to codes.
+template <int kCount>
+BITSTAGE_INLINE void WordsToCodes(const uint8_t* masks, const uint8_t* high_codes, __m512i (&bytes)[kCount]) {
+  const __m512i mask = _mm512_loadu_si512(masks);
+  const __m512i high = _mm512_loadu_si512(high_codes);
+  Unrolled<kCount>([&](auto i) __attribute__((always_inline)) {
+    bytes[i] = _mm512_min_epu8(_mm512_and_si512(bytes[i], mask), high);
+  });
+}
+
+BITSTAGE_INLINE WordPacker PackerOf(const int32_t* words, int shift) {
+  return {_mm512_loadu_si512(words), _mm512_loadu_si512(words + 16), _mm512_loadu_si512(words + 32),
+          _mm512_loadu_si512(words + 48), shift};
+}
+
 // depthwise_window_conv.cc
 void RunWindow(const ColumnWindow& window);
 

@@ -168,12 +168,13 @@ BITSTAGE_INLINE void StoreAny(const ColumnRow& row, int64_t output, const __m512
   row.parts == 2 ? StoreParts<2>(to, 0, row.channels, codes[0]) : StoreParts<4>(to, 0, row.channels, codes[0]);
 }
 
-// The symbols of register k of kOutputs outputs.
-template <int kWidth, int kStride>
+// The symbols of register k of kOutputs outputs, or their accumulators, where words are to come.
+template <int kWidth, int kStride, bool kWords>
 BITSTAGE_INLINE void Symbols(const ColumnRow& row, const uint8_t* columns, int k, __m512i (&symbols)[kOutputs]) {
   const __m512i init = _mm512_loadu_si512(row.acc_init + 16 * k);
   Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) { symbols[i] = init; });
   Accumulate<kWidth, kStride>(row, columns, k, symbols);
+  if constexpr (kWords) return;
   const __m512 mult = _mm512_loadu_ps(row.mult + 16 * k);
   const __m512 add = _mm512_loadu_ps(row.add + 16 * k);
   Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
@@ -181,7 +182,7 @@ BITSTAGE_INLINE void Symbols(const ColumnRow& row, const uint8_t* columns, int k
   });
 }
 
-template <int kWidth, int kStride, int kParts>
+template <int kWidth, int kStride, int kParts, bool kWords>
 __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
   uint8_t* to[kParts];
   Unrolled<kParts>([&](auto part) __attribute__((always_inline)) {
@@ -194,17 +195,28 @@ __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
     __m512i words[2][kOutputs];
     Unrolled<2>([&](auto half) __attribute__((always_inline)) {
       __m512i first[kOutputs], second[kOutputs];
-      Symbols<kWidth, kStride>(row, columns, 2 * half, first);
-      Symbols<kWidth, kStride>(row, columns, 2 * half + 1, second);
+      Symbols<kWidth, kStride, kWords>(row, columns, 2 * half, first);
+      Symbols<kWidth, kStride, kWords>(row, columns, 2 * half + 1, second);
       Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
-        words[half][i] = _mm512_packs_epi32(first[i], second[i]);
+        if constexpr (kWords) {
+          words[half][i] = _mm512_packus_epi32(first[i], second[i]);
+        } else {
+          words[half][i] = _mm512_packs_epi32(first[i], second[i]);
+        }
       });
     });
     __m512i codes[kOutputs];
-    Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
-      codes[i] = _mm512_packus_epi16(words[0][i], words[1][i]);
-    });
-    ToCodes<kOutputs>(row.transform, codes);
+    if constexpr (kWords) {
+      const WordPacker packer = PackerOf(row.words, row.transform.word_shift);
+      Unrolled<kOutputs>([&](auto i)
+                             __attribute__((always_inline)) { codes[i] = packer.Bytes(words[0][i], words[1][i]); });
+      WordsToCodes<kOutputs>(row.transform.word_masks, row.transform.high_codes, codes);
+    } else {
+      Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
+        codes[i] = _mm512_packus_epi16(words[0][i], words[1][i]);
+      });
+      ToCodes<kOutputs>(row.transform, codes);
+    }
     int64_t offset = 0;
     Unrolled<kOutputs>([&](auto i) __attribute__((always_inline)) {
       if (i < left) StoreParts<kParts>(to, offset, row.channels, codes[i]);
@@ -214,10 +226,15 @@ __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
   }
 }
 
-template <int kWidth, int kStride>
+template <int kWidth, int kStride, bool kWords>
 void RunParts(const ColumnRow& row) {
-  if (row.parts == 1) return MicroKernel<kWidth, kStride, 1>(row);
-  row.parts == 2 ? MicroKernel<kWidth, kStride, 2>(row) : MicroKernel<kWidth, kStride, 4>(row);
+  if (row.parts == 1) return MicroKernel<kWidth, kStride, 1, kWords>(row);
+  row.parts == 2 ? MicroKernel<kWidth, kStride, 2, kWords>(row) : MicroKernel<kWidth, kStride, 4, kWords>(row);
+}
+
+template <int kWidth, int kStride>
+void Run(const ColumnRow& row) {
+  row.words != nullptr ? RunParts<kWidth, kStride, true>(row) : RunParts<kWidth, kStride, false>(row);
 }
 
 __attribute__((flatten)) void AnyKernel(const ColumnRow& row) {
@@ -237,11 +254,12 @@ __attribute__((flatten)) void AnyKernel(const ColumnRow& row) {
 
 void RunRow(const ColumnRow& row) {
   const PaddedTransform& transform = row.transform;
-  if (row.residual != nullptr || transform.to_float || !transform.within_int32) return AnyKernel(row);
+  const bool symbols = row.residual == nullptr && !transform.to_float && transform.within_int32;
+  if (!symbols && row.words == nullptr) return AnyKernel(row);
   const bool three = row.kernel_width == 3 && row.groups == 1 && row.dilation == 1;
-  if (three && row.stride == 1) return RunParts<3, 1>(row);
-  if (three && row.stride == 2) return RunParts<3, 2>(row);
-  RunParts<0, 0>(row);
+  if (three && row.stride == 1) return Run<3, 1>(row);
+  if (three && row.stride == 2) return Run<3, 2>(row);
+  Run<0, 0>(row);
 }
 
 void Order(const void* channels, void* dwords) {
@@ -263,6 +281,9 @@ constinit const ConvKernel kDepthwise = {
     [](const ConvShape& shape, const int8_t* weights, std::byte* packed) { ColumnPack(kTier, shape, weights, packed); },
     [](const ConvShape& shape) { return ColumnScratchBytes(kTier, shape); },
     [](const ConvShape& shape, const ConvCall& call) { ColumnRun(kTier, shape, call); },
+    nullptr,
+    nullptr,
+    [](const ConvShape& shape, int factor, std::byte* packed) { ColumnScale(kTier, shape, factor, packed); },
 };
 
 }  // namespace bitstage::kernels::avx512_vnni

@@ -58,6 +58,7 @@ BITSTAGE_INLINE void Accumulate(const ColumnConstants* constants, const int8_t* 
   });
 }
 
+// kShifts: how many shifts there may be; 0: codes come by words.
 template <int kStride, int kParts, int kShifts>
 __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
   constexpr int kRows = kStride == 1 ? 2 : 1;  // of outputs, that a column's four rows hold
@@ -68,7 +69,7 @@ __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
   const int64_t row_step = window.output_row_elements;
   const int64_t channels = call.channels;
   const bool pair = window.output_rows > 1;
-  __mmask64 doubling[kShifts];
+  [[maybe_unused]] __mmask64 doubling[kShifts + 1];
   Unrolled<kShifts>([&](auto k) BITSTAGE_INLINED {
     doubling[k] = k < call.transform.doubling_count ? DoublingOf<1>(call.transform, k) : 0;
   });
@@ -130,21 +131,29 @@ __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
   };
 
   const auto finish = [&](__m512i(&acc)[kRows][4]) BITSTAGE_INLINED {
-    Unrolled<4>([&](auto k) BITSTAGE_INLINED {
-      const __m512 mult = _mm512_loadu_ps(constants->mult + 16 * k);
-      const __m512 add = _mm512_loadu_ps(constants->add + 16 * k);
-      Unrolled<kRows>([&](auto row) BITSTAGE_INLINED {
-        acc[row][k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[row][k]), mult, add));
-      });
-    });
-    const __m512i low = _mm512_loadu_si512(constants->low_codes);
-    const __m512i high = _mm512_loadu_si512(constants->high_codes);
     __m512i packed[kRows];
-    Unrolled<kRows>([&](auto row) BITSTAGE_INLINED {
-      packed[row] = PackInterleaved(acc[row][0], acc[row][1], acc[row][2], acc[row][3]);
-      Unrolled<kShifts>([&](auto k) BITSTAGE_INLINED { packed[row] = Doubled(packed[row], doubling[k]); });
-      packed[row] = Clamp(packed[row], low, high);
-    });
+    if constexpr (kShifts == 0) {
+      const WordPacker packer = PackerOf(constants->words, call.transform.word_shift);
+      Unrolled<kRows>([&](auto row) BITSTAGE_INLINED {
+        packed[row] = packer.Interleaved(acc[row][0], acc[row][1], acc[row][2], acc[row][3]);
+      });
+      WordsToCodes<kRows>(constants->word_masks, constants->high_codes, packed);
+    } else {
+      Unrolled<4>([&](auto k) BITSTAGE_INLINED {
+        const __m512 mult = _mm512_loadu_ps(constants->mult + 16 * k);
+        const __m512 add = _mm512_loadu_ps(constants->add + 16 * k);
+        Unrolled<kRows>([&](auto row) BITSTAGE_INLINED {
+          acc[row][k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[row][k]), mult, add));
+        });
+      });
+      const __m512i low = _mm512_loadu_si512(constants->low_codes);
+      const __m512i high = _mm512_loadu_si512(constants->high_codes);
+      Unrolled<kRows>([&](auto row) BITSTAGE_INLINED {
+        packed[row] = PackInterleaved(acc[row][0], acc[row][1], acc[row][2], acc[row][3]);
+        Unrolled<kShifts>([&](auto k) BITSTAGE_INLINED { packed[row] = Doubled(packed[row], doubling[k]); });
+        packed[row] = Clamp(packed[row], low, high);
+      });
+    }
     StoreParts<kParts>(to, 0, channels, packed[0]);
     if constexpr (kRows == 2) {
       if (pair) StoreParts<kParts>(to, row_step, channels, packed[1]);
@@ -213,6 +222,7 @@ __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
 
 template <int kStride, int kParts>
 void RunShifts(const ColumnWindow& window) {
+  if (window.row->transform.words != nullptr) return MicroKernel<kStride, kParts, 0>(window);
   window.row->transform.doubling_count <= kFewShifts ? MicroKernel<kStride, kParts, kFewShifts>(window)
                                                      : MicroKernel<kStride, kParts, kMaxShift>(window);
 }

@@ -1,6 +1,7 @@
 #include "engine/kernels/patch_conv.h"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "engine/kernels/avx512_vnni/avx512_vnni.h"
 #include "engine/kernels/avx512_vnni/open_weights.h"
@@ -58,83 +59,119 @@ BITSTAGE_INLINE void StoreSixteen(uint8_t* output, __m128i codes, int64_t channe
   }
 }
 
-// PaddedTransform::doublings for registers of as many pixels of kBlocks blocks as they hold.
+// A byte a channel, for registers of as many pixels of kBlocks blocks as they hold.
 template <int kBlocks>
-struct Doublings {
-  explicit Doublings(const PatchTile& tile) : count(tile.transform.doubling_count) {
-    constexpr int kRepeats = kBlocks >= 3 ? 1 : 4 / kBlocks;
-    for (int k = 0; k < count; ++k) {
-      uint64_t mask = DoublingOf<kRepeats>(tile.transform, k);
-      __asm__("" : "+r"(mask));  // one at a time: at most four of them are no work for vectors
-      masks[k] = mask;
-    }
+BITSTAGE_INLINE __m512i ChannelBytes(const uint8_t* bytes) {
+  if constexpr (kBlocks >= 3) return _mm512_loadu_si512(bytes);
+  if constexpr (kBlocks == 2) {
+    return _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
   }
-  int count;
-  __mmask64 masks[kMaxShift];
-};
-
-template <int kBlocks, int kCount>
-BITSTAGE_INLINE void Double(const Doublings<kBlocks>& doublings, __m512i (&packed)[kCount]) {
-  for (int k = 0; k < doublings.count; ++k) {
-    Unrolled<kCount>([&](auto i) { packed[i] = Doubled(packed[i], doublings.masks[k]); });
-  }
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
 }
 
-// Codes of kPixels x kBlocks · 16 channels, four registers a time: as many pixels as fill them.
-template <int kPixels, int kBlocks>
-BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const Doublings<kBlocks>& doublings, uint8_t* output,
-                                int64_t pixels, const __m512i (&symbols)[kPixels][kBlocks]) {
+// Symbols to codes.
+template <int kBlocks>
+class SymbolCodes {
+ public:
+  explicit SymbolCodes(const PatchTile& tile) : transform_(tile.transform) {
+    constexpr int kRepeats = kBlocks >= 3 ? 1 : 4 / kBlocks;
+    for (int k = 0; k < transform_.doubling_count; ++k) {
+      uint64_t mask = DoublingOf<kRepeats>(transform_, k);
+      __asm__("" : "+r"(mask));  // one at a time: at most four of them are no work for vectors
+      doublings_[k] = mask;
+    }
+  }
+  [[nodiscard]] BITSTAGE_INLINED __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) const {
+    return avx512_vnni::Pack(a, b, c, d);
+  }
+  template <int kCount>
+  BITSTAGE_INLINED void Finish(__m512i (&packed)[kCount]) const {
+    for (int k = 0; k < transform_.doubling_count; ++k) {
+      Unrolled<kCount>([&](auto i) { packed[i] = Doubled(packed[i], doublings_[k]); });
+    }
+    const __m512i low = ChannelBytes<kBlocks>(transform_.low_codes);
+    const __m512i high = ChannelBytes<kBlocks>(transform_.high_codes);
+    Unrolled<kCount>([&](auto i) { packed[i] = Clamp(packed[i], low, high); });
+  }
+
+ private:
+  const PaddedTransform& transform_;
+  __mmask64 doublings_[kMaxShift];
+};
+
+// Accumulators to codes, by words.
+template <int kBlocks>
+class WordCodes {
+ public:
+  BITSTAGE_INLINED explicit WordCodes(const PatchTile& tile)
+      : packer_(Words(tile, 0), Words(tile, 1), Words(tile, 2), Words(tile, 3), tile.transform.word_shift),
+        mask_(ChannelBytes<kBlocks>(tile.transform.word_masks)),
+        high_(ChannelBytes<kBlocks>(tile.transform.high_codes)) {}
+  [[nodiscard]] BITSTAGE_INLINED __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) const {
+    return InOrder(packer_.Interleaved(a, b, c, d));
+  }
+  template <int kCount>
+  BITSTAGE_INLINED void Finish(__m512i (&packed)[kCount]) const {
+    Unrolled<kCount>([&](auto i) { packed[i] = _mm512_min_epu8(_mm512_and_si512(packed[i], mask_), high_); });
+  }
+
+ private:
+  // Of the register that StoreCodes packs in the k-th place.
+  BITSTAGE_INLINED static __m512i Words(const PatchTile& tile, int k) {
+    const int block = kBlocks == 3 && k == 3 ? 2 : k % kBlocks;
+    return _mm512_loadu_si512(tile.transform.words + 16 * block);
+  }
+
+  WordPacker packer_;
+  __m512i mask_, high_;
+};
+
+// Codes of kPixels x kBlocks · 16 channels, four registers a time: as many pixels as fill them. `values`: what `codes`,
+// of type SymbolCodes or WordCodes, takes.
+template <int kPixels, int kBlocks, typename Codes>
+BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const Codes& codes, uint8_t* output, int64_t pixels,
+                                const __m512i (&values)[kPixels][kBlocks]) {
   const int64_t stride = tile.output_pixel_stride;
-  const uint8_t* low_codes = tile.transform.low_codes;
-  const uint8_t* high_codes = tile.transform.high_codes;
   if constexpr (kBlocks >= 3) {
-    const __m512i low = _mm512_loadu_si512(low_codes);
-    const __m512i high = _mm512_loadu_si512(high_codes);
     const __mmask64 lanes = FirstBytes(tile.channels);
     __m512i packed[kPixels];
     Unrolled<kPixels>([&](auto i) {
-      const __m512i last = symbols[i][kBlocks - 1];  // of three blocks the fourth is not stored
-      packed[i] = Pack(symbols[i][0], symbols[i][1], symbols[i][2], last);
+      const __m512i last = values[i][kBlocks - 1];  // of three blocks the fourth is not stored
+      packed[i] = codes.Pack(values[i][0], values[i][1], values[i][2], last);
     });
-    Double(doublings, packed);
+    codes.Finish(packed);
     Unrolled<kPixels>([&](auto i) {
-      const __m512i codes = Clamp(packed[i], low, high);
       if (i >= pixels) return;
       if (tile.channels == 64) {
-        _mm512_storeu_si512(output + i * stride, codes);
+        _mm512_storeu_si512(output + i * stride, packed[i]);
       } else {
-        _mm512_mask_storeu_epi8(output + i * stride, lanes, codes);
+        _mm512_mask_storeu_epi8(output + i * stride, lanes, packed[i]);
       }
     });
   } else if constexpr (kBlocks == 2) {
-    const __m512i low = _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low_codes)));
-    const __m512i high = _mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high_codes)));
     const auto lanes = static_cast<__mmask32>(FirstBytes(tile.channels));
-    const auto store = [&](int64_t i, __m256i codes) {
+    const auto store = [&](int64_t i, __m256i pixel) {
       if (i >= pixels) return;
       if (tile.channels == 32) {
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + i * stride), codes);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(output + i * stride), pixel);
       } else {
-        _mm256_mask_storeu_epi8(output + i * stride, lanes, codes);
+        _mm256_mask_storeu_epi8(output + i * stride, lanes, pixel);
       }
     };
     __m512i packed[(kPixels + 1) / 2];
     Unrolled<(kPixels + 1) / 2>([&](auto pair) {
       constexpr int kFirst = pair * 2;
       constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
-      packed[pair] = Pack(symbols[kFirst][0], symbols[kFirst][1], symbols[kSecond][0], symbols[kSecond][1]);
+      packed[pair] = codes.Pack(values[kFirst][0], values[kFirst][1], values[kSecond][0], values[kSecond][1]);
     });
-    Double(doublings, packed);
+    codes.Finish(packed);
     Unrolled<(kPixels + 1) / 2>([&](auto pair) {
       constexpr int kFirst = pair * 2;
       constexpr int kSecond = kFirst + 1 < kPixels ? kFirst + 1 : kFirst;
-      const __m512i codes = Clamp(packed[pair], low, high);
-      store(kFirst, _mm512_castsi512_si256(codes));
-      if constexpr (kSecond != kFirst) store(kSecond, _mm512_extracti64x4_epi64(codes, 1));
+      store(kFirst, _mm512_castsi512_si256(packed[pair]));
+      if constexpr (kSecond != kFirst) store(kSecond, _mm512_extracti64x4_epi64(packed[pair], 1));
     });
   } else {
-    const __m512i low = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low_codes)));
-    const __m512i high = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(high_codes)));
     __m512i packed[(kPixels + 3) / 4];
     Unrolled<(kPixels + 3) / 4>([&](auto four) {
       constexpr int kFirst = four * 4;
@@ -142,25 +179,24 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const Doublings<kBlocks>&
       constexpr int k1 = kFirst + 1 < kLast ? kFirst + 1 : kLast;
       constexpr int k2 = kFirst + 2 < kLast ? kFirst + 2 : kLast;
       constexpr int k3 = kFirst + 3 < kLast ? kFirst + 3 : kLast;
-      packed[four] = Pack(symbols[kFirst][0], symbols[k1][0], symbols[k2][0], symbols[k3][0]);
+      packed[four] = codes.Pack(values[kFirst][0], values[k1][0], values[k2][0], values[k3][0]);
     });
-    Double(doublings, packed);
+    codes.Finish(packed);
     Unrolled<(kPixels + 3) / 4>([&](auto four) {
       constexpr int kFirst = four * 4;
-      const __m512i codes = Clamp(packed[four], low, high);
       if (stride == 16 && tile.channels == 16 && pixels >= kFirst + 4) {
-        _mm512_storeu_si512(output + kFirst * 16, codes);
+        _mm512_storeu_si512(output + kFirst * 16, packed[four]);
         return;
       }
-      if (kFirst < pixels) StoreSixteen(output + kFirst * stride, _mm512_castsi512_si128(codes), tile.channels);
+      if (kFirst < pixels) StoreSixteen(output + kFirst * stride, _mm512_castsi512_si128(packed[four]), tile.channels);
       if (kFirst + 1 < pixels) {
-        StoreSixteen(output + (kFirst + 1) * stride, _mm512_extracti32x4_epi32(codes, 1), tile.channels);
+        StoreSixteen(output + (kFirst + 1) * stride, _mm512_extracti32x4_epi32(packed[four], 1), tile.channels);
       }
       if (kFirst + 2 < pixels) {
-        StoreSixteen(output + (kFirst + 2) * stride, _mm512_extracti32x4_epi32(codes, 2), tile.channels);
+        StoreSixteen(output + (kFirst + 2) * stride, _mm512_extracti32x4_epi32(packed[four], 2), tile.channels);
       }
       if (kFirst + 3 < pixels) {
-        StoreSixteen(output + (kFirst + 3) * stride, _mm512_extracti32x4_epi32(codes, 3), tile.channels);
+        StoreSixteen(output + (kFirst + 3) * stride, _mm512_extracti32x4_epi32(packed[four], 3), tile.channels);
       }
     });
   }
@@ -169,6 +205,10 @@ BITSTAGE_INLINE void StoreCodes(const PatchTile& tile, const Doublings<kBlocks>&
 template <int kPixels, int kBlocks>
 BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][kBlocks]) {
   const PaddedTransform& transform = tile.transform;
+  auto* const output = static_cast<uint8_t*>(tile.output);
+  if (transform.words != nullptr) {
+    return StoreCodes<kPixels, kBlocks>(tile, WordCodes<kBlocks>(tile), output, tile.pixels, acc);
+  }
   __m512 t[kPixels][kBlocks];
   Unrolled<kBlocks>([&](auto b) {
     const __m512 mult = _mm512_loadu_ps(transform.mult + 16 * b);
@@ -197,8 +237,7 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
       Unrolled<kPixels>([&](auto i) { symbols[i][b] = SymbolsOf(t[i][b], high); });
     });
   }
-  StoreCodes<kPixels, kBlocks>(tile, Doublings<kBlocks>(tile), static_cast<uint8_t*>(tile.output), tile.pixels,
-                               symbols);
+  StoreCodes<kPixels, kBlocks>(tile, SymbolCodes<kBlocks>(tile), output, tile.pixels, symbols);
 }
 
 // Calls add(first step, number of steps) for each segment of a tile's first patch, its rests last.
@@ -298,12 +337,12 @@ BITSTAGE_INLINE void StepInOrder(const uint8_t* patch, int64_t pixel_bytes, cons
 }
 
 // Any number of pixels from kPixels on, so many at a time, which become codes while the next ones are summed: the way
-// to codes is long and waits for the last product. As PatchTier::runs.
-template <int kPixels, int kBlocks, bool kResidual>
+// to codes is long and waits for the last product. As PatchTier::runs. `Codes`: SymbolCodes or WordCodes.
+template <int kPixels, int kBlocks, typename Codes, bool kResidual>
 __attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
   const int64_t pixel_bytes = tile.pixel_bytes;
   const int64_t block_bytes = tile.block_bytes;
-  const Doublings<kBlocks> doublings(tile);
+  const Codes codes(tile);
   const int64_t last = tile.pixels - kPixels;  // the last tile ends with the last pixel, and repeats some
   const auto accumulate = [&](int64_t pixel, __m512i(&acc)[kPixels][kBlocks]) __attribute__((always_inline)) {
     Unrolled<kBlocks>([&](auto b) {
@@ -318,6 +357,10 @@ __attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
     }
   };
   const auto store = [&](int64_t pixel, __m512i(&acc)[kPixels][kBlocks]) __attribute__((always_inline)) {
+    uint8_t* const output = static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride;
+    if constexpr (std::is_same_v<Codes, WordCodes<kBlocks>>) {
+      return StoreCodes<kPixels, kBlocks>(tile, codes, output, kPixels, acc);
+    }
     Unrolled<kBlocks>([&](auto b) {
       const __m512 mult = _mm512_loadu_ps(tile.transform.mult + 16 * b);
       const __m512 add = _mm512_loadu_ps(tile.transform.add + 16 * b);
@@ -331,8 +374,7 @@ __attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
         acc[i][b] = _mm512_cvtps_epi32(t);
       });
     });
-    StoreCodes<kPixels, kBlocks>(tile, doublings, static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride,
-                                 kPixels, acc);
+    StoreCodes<kPixels, kBlocks>(tile, codes, output, kPixels, acc);
   };
   __m512i acc[kPixels][kBlocks];
   accumulate(0, acc);
@@ -350,8 +392,9 @@ __attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
 
 template <int kPixels, int kBlocks>
 void PipelinedKernel(const PatchTile& tile) {
-  tile.residual == nullptr ? PipelinedTiles<kPixels, kBlocks, false>(tile)
-                           : PipelinedTiles<kPixels, kBlocks, true>(tile);
+  if (tile.transform.words != nullptr) return PipelinedTiles<kPixels, kBlocks, WordCodes<kBlocks>, false>(tile);
+  tile.residual == nullptr ? PipelinedTiles<kPixels, kBlocks, SymbolCodes<kBlocks>, false>(tile)
+                           : PipelinedTiles<kPixels, kBlocks, SymbolCodes<kBlocks>, true>(tile);
 }
 
 // Pieces overlap what comes after them, which is written later.
@@ -455,6 +498,9 @@ constinit const ConvKernel kPatch = {
     [](const ConvShape& shape, const int8_t* weights, std::byte* packed) { PatchPack(kTier, shape, weights, packed); },
     [](const ConvShape& shape) { return PatchScratchBytes(kTier, shape); },
     [](const ConvShape& shape, const ConvCall& call) { PatchRun(kTier, shape, call); },
+    nullptr,
+    nullptr,
+    [](const ConvShape& shape, int factor, std::byte* packed) { PatchScale(kTier, shape, factor, packed); },
 };
 
 }  // namespace bitstage::kernels::avx512_vnni

@@ -81,11 +81,36 @@ BITSTAGE_INLINE __m512i PackInterleaved(__m512i a, __m512i b, __m512i c, __m512i
   return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
-// The same, the bytes of `a` first, then those of `b`, `c` and `d`.
-BITSTAGE_INLINE __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) {
+// What was packed so, the bytes of `a` first, then those of `b`, `c` and `d`.
+BITSTAGE_INLINE __m512i InOrder(__m512i interleaved) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, PackInterleaved(a, b, c, d));
+  return _mm512_permutexvar_epi32(order, interleaved);
 }
+
+BITSTAGE_INLINE __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) {
+  return InOrder(PackInterleaved(a, b, c, d));
+}
+
+// From accumulators to codes in 16 bits (engine/kernels/words.h), four registers a time: what the first two are
+// multiplied by, and the last two.
+struct WordPacker {
+  __m512i first, last;
+  __m128i shift;
+
+  // Words of four registers of dwords.
+  BITSTAGE_INLINED WordPacker(__m512i a, __m512i b, __m512i c, __m512i d, int by)
+      : first(_mm512_packus_epi32(a, b)), last(_mm512_packus_epi32(c, d)), shift(_mm_cvtsi32_si128(by)) {}
+
+  // What packing of 4 x 16 accumulators gives, in the order of PackInterleaved; mask and limit are still to come.
+  [[nodiscard]] BITSTAGE_INLINED __m512i Interleaved(__m512i a, __m512i b, __m512i c, __m512i d) const {
+    return Bytes(_mm512_packus_epi32(a, b), _mm512_packus_epi32(c, d));
+  }
+  // The same of two registers that are packed to words already.
+  [[nodiscard]] BITSTAGE_INLINED __m512i Bytes(__m512i ab, __m512i cd) const {
+    return _mm512_packus_epi16(_mm512_srl_epi16(_mm512_mulhi_epu16(ab, first), shift),
+                               _mm512_srl_epi16(_mm512_mulhi_epu16(cd, last), shift));
+  }
+};
 
 // Which of the 64 bytes of a register double for shifts to go past k (OutputTransform::doublings), where the register
 // holds kRepeats pixels of 64 / kRepeats channels.

@@ -173,8 +173,47 @@ BITSTAGE_INLINE __mmask64 DoublingFrom(const WinogradOutput& output, int k) {
   return first + output.channels > 64 ? mask | doublings[kMaxShift] << (64 - first) : mask;
 }
 
+// The outputs of the 16 channels whose sums of a tile begin at `sums`.
+template <Sums kSums>
+BITSTAGE_INLINE void Inverse(const int32_t* sums, int64_t plane, __m512i (&outputs)[4]) {
+  kSums == kByRows  ? InverseOfRows(sums, plane, outputs)
+  : kSums == kByOne ? InverseByOne(sums, plane, outputs)
+                    : InverseByTwo(sums, plane, outputs);
+}
+
+BITSTAGE_INLINE void StoreCodes(const WinogradOutput& output, int64_t pixel, __mmask64 lanes, __m512i codes) {
+  auto* to = reinterpret_cast<uint8_t*>(output.at[pixel]) + output.channel;
+  if (output.channels == 64) {
+    _mm512_storeu_si512(to, codes);
+  } else {
+    _mm512_mask_storeu_epi8(to, lanes, codes);
+  }
+}
+
+template <Sums kSums, int kBlocks>
+void TransformByWords(const WinogradOutput& output) {
+  const PaddedTransform& transform = output.transform;
+  constexpr int kLast = kBlocks - 1;  // what is missing is not stored
+  constexpr int kAt[4] = {0, kLast < 1 ? kLast : 1, kLast < 2 ? kLast : 2, kLast};
+  const auto words = [&](int k) { return _mm512_loadu_si512(transform.words + 16 * kAt[k]); };
+  const WordPacker packer(words(0), words(1), words(2), words(3), transform.word_shift);
+  const __mmask64 lanes = FirstBytes(output.channels);
+  const __m512i mask = _mm512_maskz_loadu_epi8(lanes, transform.word_masks);
+  const __m512i high_codes = _mm512_maskz_loadu_epi8(lanes, transform.high_codes);
+  for (int64_t tile = 0; tile < output.tiles; ++tile) {
+    const int32_t* sums = output.sums + tile * kBlocks * 16;
+    __m512i acc[kBlocks][4];
+    Unrolled<kBlocks>([&](auto b) { Inverse<kSums>(sums + 16 * b, output.sums_plane, acc[b]); });
+    Unrolled<4>([&](auto i) {
+      const __m512i codes = InOrder(packer.Interleaved(acc[kAt[0]][i], acc[kAt[1]][i], acc[kAt[2]][i], acc[kAt[3]][i]));
+      StoreCodes(output, 4 * tile + i, lanes, _mm512_min_epu8(_mm512_and_si512(codes, mask), high_codes));
+    });
+  }
+}
+
 template <Sums kSums, int kBlocks>
 void TransformOutput(const WinogradOutput& output) {
+  if (output.transform.words != nullptr) return TransformByWords<kSums, kBlocks>(output);
   const PaddedTransform& transform = output.transform;
   const int64_t plane = output.sums_plane;
   const __mmask64 lanes = FirstBytes(output.channels);
@@ -187,9 +226,7 @@ void TransformOutput(const WinogradOutput& output) {
     __m512 t[4][kBlocks];
     Unrolled<kBlocks>([&](auto b) {
       __m512i acc[4];
-      kSums == kByRows  ? InverseOfRows(sums + 16 * b, plane, acc)
-      : kSums == kByOne ? InverseByOne(sums + 16 * b, plane, acc)
-                        : InverseByTwo(sums + 16 * b, plane, acc);
+      Inverse<kSums>(sums + 16 * b, plane, acc);
       const __m512 mult = _mm512_loadu_ps(transform.mult + 16 * b);
       const __m512 add = _mm512_loadu_ps(transform.add + 16 * b);
       Unrolled<4>([&](auto i) { t[i][b] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[i]), mult, add); });
@@ -235,15 +272,7 @@ void TransformOutput(const WinogradOutput& output) {
       const __mmask64 doubling = DoublingFrom(output, k);
       Unrolled<4>([&](auto i) { codes[i] = Doubled(codes[i], doubling); });
     }
-    Unrolled<4>([&](auto i) {
-      auto* to = reinterpret_cast<uint8_t*>(output.at[4 * tile + i]) + output.channel;
-      const __m512i clamped = Clamp(codes[i], low_codes, high_codes);
-      if (output.channels == 64) {
-        _mm512_storeu_si512(to, clamped);
-      } else {
-        _mm512_mask_storeu_epi8(to, lanes, clamped);
-      }
-    });
+    Unrolled<4>([&](auto i) { StoreCodes(output, 4 * tile + i, lanes, Clamp(codes[i], low_codes, high_codes)); });
   }
 }
 
@@ -298,6 +327,7 @@ constexpr ConvKernel Kernel(const char* name) {
       [](const ConvShape& shape, const ConvCall& call) { WinogradRun(kTier, shape, call); },
       [](const ConvShape& shape) { return WinogradPanels(kTier, shape); },
       [](const ConvShape& shape) { return WinogradBatchScratchBytes(kTier, shape); },
+      [](const ConvShape& shape, int factor, std::byte* packed) { WinogradScale(kTier, shape, factor, packed); },
   };
 }
 

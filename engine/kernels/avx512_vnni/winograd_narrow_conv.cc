@@ -94,15 +94,36 @@ __attribute__((noinline, flatten)) void StorePixels(const NarrowTiles& tiles, in
   const PaddedTransform& transform = tiles.transform;
   const int64_t first = kPixel / 2 * tiles.row_pixels + 8 * group + kPixel % 2;
   if (kPixel / 2 >= tiles.rows) return;
-  __m512 t[4];
+  __m512i acc[4];
   Unrolled<4>([&](auto j) {
     const __m512i four_times =
         _mm512_add_epi32(_mm512_loadu_si512(sums + kPixel * 4 + j), FourLanes(start + kPixel * 16 + j * 4));
-    const int64_t c = channel + 4 * j;
-    t[j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_srai_epi32(four_times, 2)), FourLanesOfFloats(transform.mult + c),
-                           FourLanesOfFloats(transform.add + c));
+    acc[j] = _mm512_srai_epi32(four_times, 2);
   });
   const auto wanted = [&](int64_t tile) { return 8 * group + 2 * tile + kPixel % 2 < tiles.columns; };
+  const auto store_codes = [&](__m512i codes) {
+    uint8_t* output = static_cast<uint8_t*>(tiles.output) + first * tiles.output_pixel_stride + channel;
+    Unrolled<4>([&](auto tile) {
+      if (wanted(tile)) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(output + 2 * tile * tiles.output_pixel_stride),
+                         _mm512_extracti32x4_epi32(codes, tile));
+      }
+    });
+  };
+  if (transform.words != nullptr) {
+    const auto words = [&](int j) { return FourLanes(transform.words + channel + 4 * j); };
+    const WordPacker packer(words(0), words(1), words(2), words(3), transform.word_shift);
+    const __m512i codes = packer.Interleaved(acc[0], acc[1], acc[2], acc[3]);
+    store_codes(_mm512_min_epu8(_mm512_and_si512(codes, FourLanes(transform.word_masks + channel)),
+                                FourLanes(transform.high_codes + channel)));
+    return;
+  }
+  __m512 t[4];
+  Unrolled<4>([&](auto j) {
+    const int64_t c = channel + 4 * j;
+    t[j] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[j]), FourLanesOfFloats(transform.mult + c),
+                           FourLanesOfFloats(transform.add + c));
+  });
   if (tiles.residual != nullptr) {
     __m512i codes = _mm512_setzero_si512();
     Unrolled<4>([&](auto tile) {
@@ -138,15 +159,8 @@ __attribute__((noinline, flatten)) void StorePixels(const NarrowTiles& tiles, in
         transform.within_int32 ? _mm512_cvtps_epi32(t[j]) : SymbolsOf(t[j], FourLanesOfFloats(transform.high + c));
     if (transform.shift != nullptr) symbols[j] = _mm512_sllv_epi32(symbols[j], FourLanes(transform.shift + c));
   });
-  const __m512i codes = Clamp(PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]),
-                              FourLanes(transform.low_codes + channel), FourLanes(transform.high_codes + channel));
-  uint8_t* output = static_cast<uint8_t*>(tiles.output) + first * tiles.output_pixel_stride + channel;
-  Unrolled<4>([&](auto tile) {
-    if (wanted(tile)) {
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(output + 2 * tile * tiles.output_pixel_stride),
-                       _mm512_extracti32x4_epi32(codes, tile));
-    }
-  });
+  store_codes(Clamp(PackInterleaved(symbols[0], symbols[1], symbols[2], symbols[3]),
+                    FourLanes(transform.low_codes + channel), FourLanes(transform.high_codes + channel)));
 }
 
 void Run(const NarrowTiles& tiles) {
@@ -177,6 +191,9 @@ constinit const ConvKernel kWinogradNarrow = {
     NarrowPack,
     NarrowScratchBytes,
     [](const ConvShape& shape, const ConvCall& call) { NarrowRun(Run, shape, call); },
+    nullptr,
+    nullptr,
+    NarrowScale,
 };
 
 }  // namespace bitstage::kernels::avx512_vnni

@@ -4,6 +4,10 @@
 
 namespace bitstage::kernels::reference {
 
+float Scaled(const OutputTransform& transform, int64_t channel, int32_t acc) {
+  return std::fma(static_cast<float>(acc), transform.mult[channel], transform.add[channel]);
+}
+
 // The order of the comparisons decides the sign of a zero: t stays where it equals a limit.
 float Clamp(const OutputTransform& transform, int64_t channel, float t) {
   const float low = transform.low[channel];
@@ -21,7 +25,7 @@ void TransformPixel(const OutputTransform& transform, int64_t channel_begin, int
                     const uint8_t* residual, void* output) {
   for (int64_t i = 0; i < channels; ++i) {
     const int64_t c = channel_begin + i;
-    float t = std::fma(static_cast<float>(acc[i]), transform.mult[c], transform.add[c]);
+    float t = Scaled(transform, c, acc[i]);
     if (residual != nullptr) t = std::fma(static_cast<float>(residual[c]), transform.residual_mult[c], t);
     if (transform.to_float) {
       static_cast<float*>(output)[c] = Clamp(transform, c, t);

@@ -20,8 +20,10 @@ void Mean(const MeanCall& call);
 
 void Quantize(const QuantizeCall& call);
 
-// Steps 3 and 4 of the output transform (docs/integer-arithmetic.md §3) for one channel: into [low, high], which must
-// lie within 0…255 / 2^shift, then to a code.
+// The first step of the output transform (docs/integer-arithmetic.md §3) for one channel.
+float Scaled(const OutputTransform& transform, int64_t channel, int32_t acc);
+
+// Its steps 3 and 4: into [low, high], which must lie within 0…255 / 2^shift, then to a code.
 float Clamp(const OutputTransform& transform, int64_t channel, float t);
 uint8_t Code(const OutputTransform& transform, int64_t channel, float t);
 
