@@ -96,9 +96,12 @@ class Runner {
       const int64_t c = block * tier_.block;
       const PaddedTransform transform = TransformOf(block);
       tier_.order(in_order_ + c, acc_init_ + c);
-      tier_.order(transform.mult, mult_ + c);
-      tier_.order(transform.add, add_ + c);
-      if (transform.words != nullptr) tier_.order(transform.words, words_ + c);
+      if (transform.words != nullptr) {
+        tier_.order(transform.words, words_ + c);
+      } else {
+        tier_.order(transform.mult, mult_ + c);
+        tier_.order(transform.add, add_ + c);
+      }
       calls_[block] = CallOf(block, transform);
       if (windows_) FillConstants(block, transform);
     }
@@ -157,14 +160,15 @@ class Runner {
     ColumnConstants& constants = constants_[block];
     const int64_t c = block * tier_.block;
     std::copy_n(acc_init_ + c, tier_.block, constants.acc_init);
-    std::copy_n(mult_ + c, tier_.block, constants.mult);
-    std::copy_n(add_ + c, tier_.block, constants.add);
+    std::copy_n(transform.high_codes, tier_.block, constants.high_codes);
     if (transform.words != nullptr) {
       std::copy_n(words_ + c, tier_.block, constants.words);
       std::copy_n(transform.word_masks, tier_.block, constants.word_masks);
+      return;
     }
+    std::copy_n(mult_ + c, tier_.block, constants.mult);
+    std::copy_n(add_ + c, tier_.block, constants.add);
     std::copy_n(transform.low_codes, tier_.block, constants.low_codes);
-    std::copy_n(transform.high_codes, tier_.block, constants.high_codes);
   }
 
   void RunBlock(int64_t y, int64_t rows, int64_t block) {

@@ -70,6 +70,12 @@ PaddedTransform PadTransform(const OutputTransform& transform, int64_t channels,
 
 PaddedTransform From(const PaddedTransform& transform, int64_t channel) {
   PaddedTransform from = transform;
+  if (from.words != nullptr) {
+    from.words += channel;
+    from.word_masks += channel;
+    from.high_codes += channel;
+    return from;
+  }
   from.mult += channel;
   from.add += channel;
   if (from.residual_mult != nullptr) from.residual_mult += channel;
@@ -78,10 +84,6 @@ PaddedTransform From(const PaddedTransform& transform, int64_t channel) {
   if (from.low_codes != nullptr) from.low_codes += channel;
   if (from.high_codes != nullptr) from.high_codes += channel;
   if (from.shift != nullptr) from.shift += channel;
-  if (from.words != nullptr) {
-    from.words += channel;
-    from.word_masks += channel;
-  }
   if (from.doublings != nullptr) from.doublings += channel / 64 * kMaxShift;
   return from;
 }

@@ -59,7 +59,8 @@ struct OutputTransform {
   int doubling_count = 0;  // the largest shift
 
   // Not null: accumulators are those of weights that ConvKernel::scale has multiplied, and become codes by these and
-  // high_codes alone, in 16 bits (engine/kernels/words.h). `lanes` is known then, and there is no residual.
+  // high_codes alone, in 16 bits (engine/kernels/words.h). `lanes` is known then, there is no residual, and what
+  // is not said to be needed may be null.
   const int32_t* words = nullptr;       // Words::multiply
   const uint8_t* word_masks = nullptr;  // of the bits that codes may have
   int word_shift = 0;                   // Words::shift

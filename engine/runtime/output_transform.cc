@@ -22,7 +22,7 @@ kernels::OutputTransform TransformArrays::View() const {
           .high = high.data(),
           .shift = shift.empty() ? nullptr : shift.data(),
           .to_float = to_float,
-          .lanes = static_cast<int64_t>(mult.size()),
+          .lanes = static_cast<int64_t>(words.empty() ? mult.size() : words.size()),
           .low_codes = to_float ? nullptr : low_codes.data(),
           .high_codes = to_float ? nullptr : high_codes.data(),
           .within_int32 = within_int32,
@@ -47,6 +47,11 @@ void TransformArrays::Take(const kernels::Words& found) {
   for (size_t i = 0; i < found.multiply.size(); ++i) {
     word_masks[i] = static_cast<uint8_t>(0xff << (shift.empty() ? 0 : shift[i]));
   }
+  for (std::vector<float>* floats : {&mult, &add, &low, &high}) *floats = {};
+  low_codes = {};
+  shift = {};
+  doublings = {};
+  doubling_count = 0;
 }
 
 TransformArrays MakeTransform(const Grid* grid, int64_t channels, const std::optional<Clamp>& clamp) {

@@ -36,7 +36,7 @@ struct TransformArrays {
   std::vector<uint8_t> word_masks;
   int word_shift = 0;
 
-  // Codes come by words from now on.
+  // Codes come by words from now on, and what they do not need is let go.
   void Take(const kernels::Words& found);
   [[nodiscard]] kernels::OutputTransform View() const;
   [[nodiscard]] size_t bytes() const;

@@ -129,6 +129,11 @@ void TransformArrays::ByWords(const Words& found, OutputTransform& view) {
   view.words = words.data();
   view.word_masks = word_masks.data();
   view.word_shift = found.shift;
+  // What words do without.
+  view.mult = view.add = view.low = view.high = nullptr;
+  view.low_codes = view.shift = nullptr;
+  view.doublings = nullptr;
+  view.doubling_count = 0;
 }
 
 ConvShape RandomShape(Random& random) {
