@@ -14,7 +14,9 @@ constexpr int64_t kMaxAccumulator = int64_t{1} << 28;
 constexpr int kMaxSymbol = 63;     // with more, windows are too narrow
 constexpr int kMaxWordShift = 15;  // of words
 constexpr int kScales = 6;         // tried
-constexpr int kMultipliers = 8;    // tried a channel and scale, either side of the best guess
+constexpr int kPlainScales = 3;    // tried without a shift
+constexpr double kMostRough = 0.1;
+constexpr int kMultipliers = 8;  // tried a channel and scale, either side of the best guess
 
 // The accumulators of one channel at which its codes begin.
 class Channel {
@@ -35,6 +37,8 @@ class Channel {
   }
   // The largest scale that keeps the last code within 16 bits.
   [[nodiscard]] double MaxScale() const { return kLargest * symbols_an_accumulator() / std::max(last_, 1); }
+  // How far, in windows at a scale of 1, a multiplier without a shift may put the last code: half a multiplier.
+  [[nodiscard]] double roughness() const { return 0x1p-17 * last_ / (symbols_an_accumulator() * slope()); }
   // Codes an accumulator.
   [[nodiscard]] double slope() const { return symbols_an_accumulator() * (1 << shift_); }
 
@@ -151,27 +155,41 @@ std::optional<Words> FindWords(const OutputTransform& transform, std::span<const
                                int max_scale) {
   double most = max_scale;
   double slope = 0;
+  double roughness = 0;
   int64_t largest = 0;
   for (size_t o = 0; o < ranges.size(); ++o) {
     const Channel channel(transform, static_cast<int64_t>(o), ranges[o]);
     if (!channel.Fits()) return std::nullopt;
     most = std::min(most, channel.MaxScale());
     slope = std::max(slope, channel.slope());
+    if (channel.slope() > 0) roughness = std::max(roughness, channel.roughness());
     largest = std::max({largest, -int64_t{ranges[o].least}, int64_t{ranges[o].most}});
   }
   most = std::min(most, static_cast<double>(kMaxAccumulator) / static_cast<double>(largest + 1));
   if (most < 1 || slope <= 0) return std::nullopt;
-  Words words = {.scale = static_cast<int>(most),
+  Words words = {.scale = 1,
                  .shift = 0,
                  .multiply = std::vector<int32_t>(ranges.size()),
                  .offset = std::vector<int32_t>(ranges.size())};
+  const auto found = [&] {
+    size_t o = 0;
+    while (o < ranges.size() && FindChannel(transform, o, ranges[o], words)) ++o;
+    return o == ranges.size();
+  };
+  // No shift is two instructions less. Multipliers are small then, and the less exact the larger the scale, while a
+  // window loses one step of A to rounding: the best scale lies between.
+  words.scale = std::clamp(static_cast<int>(1 / std::sqrt(roughness)), 1, static_cast<int>(most));
+  if (roughness * words.scale + 1.0 / words.scale < kMostRough) {
+    for (int tried = 0; tried < kPlainScales; ++tried, --words.scale) {
+      if (found()) return words;
+    }
+  }
+  words.scale = static_cast<int>(most);
   for (int tried = 0; tried < kScales && words.scale > 0; ++tried, --words.scale) {
     // The largest multiplier takes all 16 bits. It may be a little larger than the slope says.
     const double room = (kLargest - kMultipliers) * words.scale / slope;
     words.shift = std::clamp(static_cast<int>(std::floor(std::log2(room))) - 16, 0, kMaxWordShift);
-    size_t o = 0;
-    while (o < ranges.size() && FindChannel(transform, o, ranges[o], words)) ++o;
-    if (o == ranges.size()) return words;
+    if (found()) return words;
   }
   return std::nullopt;
 }

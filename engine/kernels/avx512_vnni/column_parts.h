@@ -64,7 +64,8 @@ BITSTAGE_INLINE void WordsToCodes(const uint8_t* masks, const uint8_t* high_code
   });
 }
 
-BITSTAGE_INLINE WordPacker PackerOf(const int32_t* words, int shift) {
+template <bool kShift>
+BITSTAGE_INLINE WordPacker<kShift> PackerOf(const int32_t* words, int shift) {
   return {_mm512_loadu_si512(words), _mm512_loadu_si512(words + 16), _mm512_loadu_si512(words + 32),
           _mm512_loadu_si512(words + 48), shift};
 }

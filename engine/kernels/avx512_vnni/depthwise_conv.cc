@@ -207,7 +207,7 @@ __attribute__((flatten)) void MicroKernel(const ColumnRow& row) {
     });
     __m512i codes[kOutputs];
     if constexpr (kWords) {
-      const WordPacker packer = PackerOf(row.words, row.transform.word_shift);
+      const WordPacker packer = PackerOf<true>(row.words, row.transform.word_shift);
       Unrolled<kOutputs>([&](auto i)
                              __attribute__((always_inline)) { codes[i] = packer.Bytes(words[0][i], words[1][i]); });
       WordsToCodes<kOutputs>(row.transform.word_masks, row.transform.high_codes, codes);

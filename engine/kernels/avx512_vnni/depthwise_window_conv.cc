@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "engine/kernels/avx512_vnni/column_parts.h"
 
 namespace bitstage::kernels::avx512_vnni {
@@ -58,7 +60,10 @@ BITSTAGE_INLINE void Accumulate(const ColumnConstants* constants, const int8_t* 
   });
 }
 
-// kShifts: how many shifts there may be; 0: codes come by words.
+// For kShifts, how many shifts there may be: codes come by words.
+constexpr int kWords = 0;
+constexpr int kShiftedWords = -1;
+
 template <int kStride, int kParts, int kShifts>
 __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
   constexpr int kRows = kStride == 1 ? 2 : 1;  // of outputs, that a column's four rows hold
@@ -69,8 +74,8 @@ __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
   const int64_t row_step = window.output_row_elements;
   const int64_t channels = call.channels;
   const bool pair = window.output_rows > 1;
-  [[maybe_unused]] __mmask64 doubling[kShifts + 1];
-  Unrolled<kShifts>([&](auto k) BITSTAGE_INLINED {
+  [[maybe_unused]] __mmask64 doubling[kMaxShift];
+  Unrolled<std::max(kShifts, 0)>([&](auto k) BITSTAGE_INLINED {
     doubling[k] = k < call.transform.doubling_count ? DoublingOf<1>(call.transform, k) : 0;
   });
   uint8_t* to[kParts];
@@ -132,8 +137,8 @@ __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
 
   const auto finish = [&](__m512i(&acc)[kRows][4]) BITSTAGE_INLINED {
     __m512i packed[kRows];
-    if constexpr (kShifts == 0) {
-      const WordPacker packer = PackerOf(constants->words, call.transform.word_shift);
+    if constexpr (kShifts <= kWords) {
+      const WordPacker packer = PackerOf<kShifts == kShiftedWords>(constants->words, call.transform.word_shift);
       Unrolled<kRows>([&](auto row) BITSTAGE_INLINED {
         packed[row] = packer.Interleaved(acc[row][0], acc[row][1], acc[row][2], acc[row][3]);
       });
@@ -222,7 +227,10 @@ __attribute__((flatten)) void MicroKernel(const ColumnWindow& window) {
 
 template <int kStride, int kParts>
 void RunShifts(const ColumnWindow& window) {
-  if (window.row->transform.words != nullptr) return MicroKernel<kStride, kParts, 0>(window);
+  if (window.row->transform.words != nullptr) {
+    return window.row->transform.word_shift == 0 ? MicroKernel<kStride, kParts, kWords>(window)
+                                                 : MicroKernel<kStride, kParts, kShiftedWords>(window);
+  }
   window.row->transform.doubling_count <= kFewShifts ? MicroKernel<kStride, kParts, kFewShifts>(window)
                                                      : MicroKernel<kStride, kParts, kMaxShift>(window);
 }

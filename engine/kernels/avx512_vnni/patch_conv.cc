@@ -100,7 +100,7 @@ class SymbolCodes {
 };
 
 // Accumulators to codes, by words.
-template <int kBlocks>
+template <int kBlocks, bool kShift>
 class WordCodes {
  public:
   BITSTAGE_INLINED explicit WordCodes(const PatchTile& tile)
@@ -122,7 +122,7 @@ class WordCodes {
     return _mm512_loadu_si512(tile.transform.words + 16 * block);
   }
 
-  WordPacker packer_;
+  WordPacker<kShift> packer_;
   __m512i mask_, high_;
 };
 
@@ -207,7 +207,7 @@ BITSTAGE_INLINE void Store(const PatchTile& tile, const __m512i (&acc)[kPixels][
   const PaddedTransform& transform = tile.transform;
   auto* const output = static_cast<uint8_t*>(tile.output);
   if (transform.words != nullptr) {
-    return StoreCodes<kPixels, kBlocks>(tile, WordCodes<kBlocks>(tile), output, tile.pixels, acc);
+    return StoreCodes<kPixels, kBlocks>(tile, WordCodes<kBlocks, true>(tile), output, tile.pixels, acc);
   }
   __m512 t[kPixels][kBlocks];
   Unrolled<kBlocks>([&](auto b) {
@@ -358,7 +358,7 @@ __attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
   };
   const auto store = [&](int64_t pixel, __m512i(&acc)[kPixels][kBlocks]) __attribute__((always_inline)) {
     uint8_t* const output = static_cast<uint8_t*>(tile.output) + pixel * tile.output_pixel_stride;
-    if constexpr (std::is_same_v<Codes, WordCodes<kBlocks>>) {
+    if constexpr (!std::is_same_v<Codes, SymbolCodes<kBlocks>>) {
       return StoreCodes<kPixels, kBlocks>(tile, codes, output, kPixels, acc);
     }
     Unrolled<kBlocks>([&](auto b) {
@@ -392,7 +392,10 @@ __attribute__((flatten)) void PipelinedTiles(const PatchTile& tile) {
 
 template <int kPixels, int kBlocks>
 void PipelinedKernel(const PatchTile& tile) {
-  if (tile.transform.words != nullptr) return PipelinedTiles<kPixels, kBlocks, WordCodes<kBlocks>, false>(tile);
+  if (tile.transform.words != nullptr) {
+    return tile.transform.word_shift == 0 ? PipelinedTiles<kPixels, kBlocks, WordCodes<kBlocks, false>, false>(tile)
+                                          : PipelinedTiles<kPixels, kBlocks, WordCodes<kBlocks, true>, false>(tile);
+  }
   tile.residual == nullptr ? PipelinedTiles<kPixels, kBlocks, SymbolCodes<kBlocks>, false>(tile)
                            : PipelinedTiles<kPixels, kBlocks, SymbolCodes<kBlocks>, true>(tile);
 }

@@ -92,7 +92,8 @@ BITSTAGE_INLINE __m512i Pack(__m512i a, __m512i b, __m512i c, __m512i d) {
 }
 
 // From accumulators to codes in 16 bits (engine/kernels/words.h), four registers a time: what the first two are
-// multiplied by, and the last two.
+// multiplied by, and the last two. kShift: there may be a shift.
+template <bool kShift>
 struct WordPacker {
   __m512i first, last;
   __m128i shift;
@@ -107,8 +108,10 @@ struct WordPacker {
   }
   // The same of two registers that are packed to words already.
   [[nodiscard]] BITSTAGE_INLINED __m512i Bytes(__m512i ab, __m512i cd) const {
-    return _mm512_packus_epi16(_mm512_srl_epi16(_mm512_mulhi_epu16(ab, first), shift),
-                               _mm512_srl_epi16(_mm512_mulhi_epu16(cd, last), shift));
+    ab = _mm512_mulhi_epu16(ab, first);
+    cd = _mm512_mulhi_epu16(cd, last);
+    if constexpr (!kShift) return _mm512_packus_epi16(ab, cd);
+    return _mm512_packus_epi16(_mm512_srl_epi16(ab, shift), _mm512_srl_epi16(cd, shift));
   }
 };
 

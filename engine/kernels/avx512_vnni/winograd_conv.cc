@@ -196,7 +196,7 @@ void TransformByWords(const WinogradOutput& output) {
   constexpr int kLast = kBlocks - 1;  // what is missing is not stored
   constexpr int kAt[4] = {0, kLast < 1 ? kLast : 1, kLast < 2 ? kLast : 2, kLast};
   const auto words = [&](int k) { return _mm512_loadu_si512(transform.words + 16 * kAt[k]); };
-  const WordPacker packer(words(0), words(1), words(2), words(3), transform.word_shift);
+  const WordPacker<true> packer(words(0), words(1), words(2), words(3), transform.word_shift);
   const __mmask64 lanes = FirstBytes(output.channels);
   const __m512i mask = _mm512_maskz_loadu_epi8(lanes, transform.word_masks);
   const __m512i high_codes = _mm512_maskz_loadu_epi8(lanes, transform.high_codes);
