@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Regenerates the tables of docs/accuracy.md from the test data (README): what each method keeps of each network.
-#   scripts/tables.sh [TABLE…]        default, widths, sizes, segmentation, syq, adaptive, dqa, greedy, blocks; else all
+#   scripts/tables.sh [TABLE…]        default, widths, activations, sizes, segmentation, syq, adaptive, dqa, greedy,
+#                                     blocks; else all
 # BITSTAGE_NETWORKS="NAME…" leaves out the rows of other networks.
 # Every piece is kept in build/tables and made only where it is missing, so that a run that was stopped goes on where it
 # was; delete a piece to make it anew. Hours of CPU for all (`greedy` and `widths` take most of them).
@@ -94,6 +95,19 @@ table_widths() {
     for how in "8 8" "8 4" "8 3" "4 8" "3 8" "4 4" "3 4" "2 8" "6 6" "5 8"; do
       piece "widths-$name-${how/ /-}" quantized_row "$name" --weights "uniform:${how% *}" --activations "uniform:${how#* }"
     done
+  done
+}
+
+table_activations() {
+  echo "### Activations in widths by measured sensitivity, BITS an element on average, nothing retrained"
+  row_title
+  local row name how
+  for row in "cifar10_resnet20 8 4" "cifar10_resnet20 8 3" "imagenet_squeezenet_v1.1 8 4" "cifar10_resnet32 8 4" \
+    "imagenet_mobilenet_v1_0.25_224 6 6" "cifar10_resnet56 8 4"; do
+    name=${row%% *} how=${row#* }
+    wanted "$name" || continue
+    piece "activations-$name-${how/ /-}" quantized_row "$name" --weights "uniform:${how% *}" \
+      --activations "adaptive:${how#* }"
   done
 }
 
@@ -233,11 +247,11 @@ table_blocks() {
   done
 }
 
-[ $# -gt 0 ] || set -- default widths sizes segmentation syq adaptive dqa greedy blocks
+[ $# -gt 0 ] || set -- default widths activations sizes segmentation syq adaptive dqa greedy blocks
 for table in "$@"; do
   case $table in
-    default | widths | sizes | segmentation | syq | adaptive | dqa | greedy | blocks) "table_$table" ;;
-    *) echo "tables.sh: no table '$table' (default, widths, sizes, segmentation, syq, adaptive, dqa, greedy, blocks)" >&2; exit 2 ;;
+    default | widths | activations | sizes | segmentation | syq | adaptive | dqa | greedy | blocks) "table_$table" ;;
+    *) echo "tables.sh: no table '$table' (default, widths, activations, sizes, segmentation, syq, adaptive, dqa, greedy, blocks)" >&2; exit 2 ;;
   esac
   echo
 done

@@ -76,12 +76,15 @@ TEST(AssignGrids, WhatOnlyDepthwiseLayersReadHasAStepAChannelIfTheirWeightsTakeI
   const Tensor images = RandomTensor(original.value(x).shape.WithOuter(8), 3);
   const auto calibration = Calibrate(original, images, nullptr, {});
   ASSERT_TRUE(calibration.ok()) << calibration.status();
-  for (const bool depthwise_steps : {false, true}) {
-    Graph graph = original.Clone();
-    ASSERT_TRUE(AssignGrids(graph, *calibration, {}, /*of_group=*/{}, depthwise_steps).ok());
-    EXPECT_EQ(graph.value(wide).grid->HasStepPerChannel(), depthwise_steps);
-    EXPECT_FALSE(graph.value(deep).grid->HasStepPerChannel()) << "the last layer adds its channels up";
-    EXPECT_FALSE(graph.value(x).grid->HasStepPerChannel());
+  for (const ActivationRecipe& recipe :
+       {ActivationRecipe{}, ActivationRecipe{.method = ActivationMethod::kDqa, .bits = 4, .extra_bits = 1}}) {
+    for (const bool depthwise_steps : {false, true}) {
+      Graph graph = original.Clone();
+      ASSERT_TRUE(AssignGrids(graph, *calibration, recipe, /*of_group=*/{}, depthwise_steps).ok());
+      EXPECT_EQ(graph.value(wide).grid->HasStepPerChannel(), depthwise_steps);
+      EXPECT_FALSE(graph.value(deep).grid->HasStepPerChannel()) << "the last layer adds its channels up";
+      EXPECT_FALSE(graph.value(x).grid->HasStepPerChannel());
+    }
   }
 }
 
