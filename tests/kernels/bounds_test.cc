@@ -6,8 +6,8 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
@@ -17,16 +17,8 @@ struct Bounds {
   int max_weight;
 };
 
-class BoundsTest : public ::testing::TestWithParam<Isa> {
+class BoundsTest : public ConvTest {
  protected:
-  static void ExpectEqual(const ConvCase& conv) {
-    const std::vector<uint8_t> expected = conv.Run(reference::kConv);
-    for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-      if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
-      EXPECT_TRUE(conv.Run(*kernel) == expected) << kernel->name << " differs: " << conv.Describe();
-    }
-  }
-
   // Codes of `code` wherever `zero_every` does not say 0; weights of ±max_weight: outputs of one sign, of the other,
   // and of both in turns.
   static ConvCase Extreme(Random& random, const ConvShape& shape, const Bounds& bounds, int zero_every) {
@@ -69,8 +61,7 @@ class BoundsTest : public ::testing::TestWithParam<Isa> {
   }
 };
 
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, BoundsTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, BoundsTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 // Around each limit: two products in 16 bits (2 · 255 · 64, 2 · 129 · 127), as many as a layer has (15 · 1), few (63 ·
 // 7).
@@ -83,11 +74,11 @@ TEST_P(BoundsTest, LongSumsDoNotWrap) {
   for (const Bounds& bounds : kBounds) {
     for (const int zero_every : {0, 2, 3}) {
       const ConvShape wide = {3, 5, 512, 3, 5, 18, 1, 3, 3, 1, 1, 1, 1, 1, 1};
-      ExpectEqual(Extreme(random, wide, bounds, zero_every));
+      ASSERT_TRUE(AllEqualTheReference(Extreme(random, wide, bounds, zero_every)));
       const ConvShape odd = {4, 7, 131, 4, 7, 9, 1, 3, 3, 1, 1, 1, 1, 1, 1};
-      ExpectEqual(Extreme(random, odd, bounds, zero_every));
+      ASSERT_TRUE(AllEqualTheReference(Extreme(random, odd, bounds, zero_every)));
       const ConvShape point = {1, 13, 4500, 1, 13, 17, 1, 1, 1, 1, 1, 1, 1, 0, 0};
-      ExpectEqual(Extreme(random, point, bounds, zero_every));
+      ASSERT_TRUE(AllEqualTheReference(Extreme(random, point, bounds, zero_every)));
     }
   }
 }
@@ -97,9 +88,9 @@ TEST_P(BoundsTest, ManyKernelPositionsDoNotWrap) {
   for (const Bounds& bounds : kBounds) {
     for (const int64_t channels : {1, 2, 3, 16, 33}) {
       const ConvShape depthwise = {12, 13, channels, 12, 13, channels, channels, 11, 11, 1, 1, 1, 1, 5, 5};
-      ExpectEqual(Extreme(random, depthwise, bounds, 0));
+      ASSERT_TRUE(AllEqualTheReference(Extreme(random, depthwise, bounds, 0)));
       const ConvShape dense = {12, 13, channels, 12, 13, 8, 1, 11, 11, 1, 1, 1, 1, 5, 5};
-      ExpectEqual(Extreme(random, dense, bounds, 0));
+      ASSERT_TRUE(AllEqualTheReference(Extreme(random, dense, bounds, 0)));
     }
   }
 }
@@ -118,7 +109,7 @@ TEST_P(BoundsTest, TransformsFarOutOfRangeEndAtTheLimits) {
     for (float& mult : conv.transform.mult) mult *= factor;
     for (const bool prepared : {false, true}) {
       conv.prepared = prepared;
-      ExpectEqual(conv);
+      ASSERT_TRUE(AllEqualTheReference(conv));
     }
   }
 }

@@ -8,32 +8,15 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
 
 using ::testing::ElementsAre;
 
-class ConvTest : public ::testing::TestWithParam<Isa> {
- protected:
-  // Runs every kernel that supports the case; false after a difference.
-  static bool AllEqualTheReference(const ConvCase& conv) {
-    const std::vector<uint8_t> expected = conv.Run(reference::kConv);
-    EXPECT_TRUE(conv.OutsideIsUntouched(expected)) << "reference wrote outside: " << conv.Describe();
-    for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-      if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
-      const std::vector<uint8_t> output = conv.Run(*kernel);
-      EXPECT_TRUE(conv.OutsideIsUntouched(output)) << kernel->name << " wrote outside: " << conv.Describe();
-      EXPECT_TRUE(output == expected) << kernel->name << " differs: " << conv.Describe();
-    }
-    return !HasFailure();
-  }
-};
-
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, ConvTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, ConvTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 TEST_P(ConvTest, RandomLayersEqualTheReference) {
   for (uint32_t seed = 0; seed < 400; ++seed) {
@@ -79,17 +62,7 @@ TEST_P(ConvTest, DepthwiseLayersOfThreeColumnsEqualTheReference) {
 TEST_P(ConvTest, LowBitThreeByThreeLayersEqualTheReference) {
   for (uint32_t seed = 0; seed < 120; ++seed) {
     Random random(seed);
-    ConvShape shape = {1, 1, 1, 1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1};
-    shape.in_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
-    shape.out_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
-    shape.pad_top = random.Int(0, 3);
-    shape.pad_left = random.Int(0, 3);
-    shape.in_height = random.Int(1, random.OneIn(4) ? 60 : 9);
-    shape.in_width = random.Int(1, random.OneIn(4) ? 60 : 17);
-    shape.out_width = std::max<int64_t>(1, shape.in_width + shape.pad_left + random.Int(0, 3) - 2);
-    const int64_t row_macs = shape.out_width * shape.out_channels * shape.in_channels * 9;
-    shape.out_height = std::clamp<int64_t>(shape.in_height + shape.pad_top + random.Int(0, 3) - 2, 1,
-                                           std::max<int64_t>(1, 3'000'000 / row_macs));
+    const ConvShape shape = RandomThreeByThree(random, 1);
     ConvCase::Bounds bounds;
     bounds.max_code = random.OneOf<int>({63, 63, 15, 1});
     bounds.max_weight = random.OneOf<int>({14, 14, 7, 3, 1});
@@ -235,8 +208,7 @@ TEST_P(ConvTest, ThePiecesOfALayerMakeUpTheWhole) {
   conv.row_end = 13;
   const std::vector<uint8_t> whole = conv.Run(reference::kConv);
   const auto row_bytes = static_cast<size_t>(shape.out_width * conv.output_pixel_stride);
-  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-    if (!kernel->supports(shape, conv.max_code, conv.max_weight)) continue;
+  for (const ConvKernel* kernel : KernelsFor(conv)) {
     std::vector<uint8_t> pieces;
     for (const int64_t row : {0, 1, 4, 12}) {
       conv.row_begin = row;
@@ -270,8 +242,7 @@ TEST_P(ConvTest, OutputTransformByHand) {
   conv.transform.shift = {0, 2};
   // Accumulators 0 1 3 5 7 245. Channel 0: 0, 0.5, 1.5, 2.5, 3.5, 122.5, halves to even. Channel 1: 20, 18, 14, 10, 6,
   // −470, within the clamp 17.25, 17.25, 14, 10, 6, 2.
-  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+  for (const ConvKernel* kernel : KernelsFor(conv)) {
     EXPECT_THAT(conv.Run(*kernel), ElementsAre(0, 68, 0, 68, 2, 56, 2, 40, 4, 24, 15, 8)) << kernel->name;
   }
 
@@ -281,8 +252,7 @@ TEST_P(ConvTest, OutputTransformByHand) {
   conv.residual.resize(12 + 64);
   conv.residual_pixel_stride = 2;
   conv.transform.residual_mult = {3.0f, -1.0f};
-  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+  for (const ConvKernel* kernel : KernelsFor(conv)) {
     EXPECT_THAT(conv.Run(*kernel), ElementsAre(0, 68, 4, 68, 8, 48, 12, 28, 15, 8, 15, 8)) << kernel->name;
   }
 }
@@ -304,8 +274,7 @@ TEST_P(ConvTest, FloatOutputRoundsWhereTheDocumentSays) {
   conv.transform.add = {1.0f, -5.0f};
   conv.transform.low = {-1e9f, -1e9f};
   conv.transform.high = {1e9f, 1e9f};
-  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+  for (const ConvKernel* kernel : KernelsFor(conv)) {
     const std::vector<uint8_t> bytes = conv.Run(*kernel);
     float output[2];
     ASSERT_EQ(bytes.size(), sizeof(output));
@@ -330,71 +299,8 @@ TEST_P(ConvTest, NegativeZeroSurvivesTheClamp) {
   conv.transform.add = {-0.0f};
   conv.transform.low = {0.0f};
   conv.transform.high = {6.0f};
-  for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-    if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
+  for (const ConvKernel* kernel : KernelsFor(conv)) {
     EXPECT_THAT(conv.Run(*kernel), ElementsAre(0, 0, 0, 0x80)) << kernel->name;
-  }
-}
-
-TEST_P(ConvTest, TheReferenceIsLastAndSupportsEverything) {
-  const KernelTable& table = TableFor(GetParam());
-  EXPECT_EQ(table.isa, GetParam());
-  ASSERT_FALSE(table.convs.empty());
-  EXPECT_EQ(table.convs.back(), &reference::kConv);
-  EXPECT_TRUE(reference::kConv.supports({}, 255, 127));
-}
-
-TEST_P(ConvTest, ChoosesTheFastestKernelThatIsExact) {
-  const KernelTable& table = TableFor(GetParam());
-  const ConvShape dense = {8, 8, 32, 8, 8, 32, 1, 3, 3, 1, 1, 1, 1, 1, 1};
-  const ConvShape strided = {8, 8, 32, 4, 4, 32, 1, 3, 3, 2, 2, 1, 1, 1, 1};
-  const ConvShape depthwise = {8, 8, 32, 8, 8, 32, 32, 3, 3, 1, 1, 1, 1, 1, 1};
-  const auto name = [&](const ConvShape& shape, int max_code, int max_weight) {
-    return std::string(table.ChooseConv(shape, max_code, max_weight).name);
-  };
-  const ConvShape product = {1, 1, 512, 1, 1, 1000, 1, 1, 1, 1, 1, 1, 1, 0, 0};
-  switch (GetParam()) {
-    case Isa::kReference:
-      EXPECT_EQ(name(dense, 15, 7), "reference");
-      EXPECT_EQ(name(depthwise, 255, 127), "reference");
-      break;
-    case Isa::kAvx2:
-      EXPECT_EQ(name(dense, 15, 1), "avx2_winograd");
-      EXPECT_EQ(name(dense, 255, 127), "avx2_winograd_words");
-      EXPECT_EQ(name(strided, 255, 1), "avx2_pairs");
-      EXPECT_EQ(name(strided, 255, 64), "avx2_direct_bytes");  // 2 · 255 · 64 = 32640
-      EXPECT_EQ(name(strided, 255, 65), "avx2_words");         // 33150 > 32767
-      EXPECT_EQ(name(strided, 129, 127), "avx2_direct_bytes");
-      EXPECT_EQ(name(strided, 130, 127), "avx2_words");
-      EXPECT_EQ(name(depthwise, 255, 127), "avx2_depthwise");
-      EXPECT_EQ(name(depthwise, 15, 1), "avx2_depthwise_bytes");
-      EXPECT_EQ(name(product, 255, 7), "avx2_gemv");
-      break;
-    case Isa::kAvx512Vnni:
-      EXPECT_EQ(name(dense, 255, 127), "vnni_patch");
-      EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
-      EXPECT_EQ(name(product, 255, 127), "vnni_gemv");
-      break;
-    case Isa::kAmx:
-      EXPECT_EQ(name(dense, 255, 127), "amx_direct");
-      EXPECT_EQ(name(depthwise, 255, 127), "vnni_depthwise");
-      break;
-  }
-}
-
-TEST_P(ConvTest, ChoosesTheCheapestKernelThatSupports) {
-  const KernelTable& table = TableFor(GetParam());
-  for (uint32_t seed = 0; seed < 100; ++seed) {
-    Random random(seed);
-    const ConvCase conv = ConvCase::Make(random, RandomShape(random));
-    const ConvKernel& chosen = table.ChooseConv(conv.shape, conv.max_code, conv.max_weight);
-    EXPECT_TRUE(chosen.supports(conv.shape, conv.max_code, conv.max_weight));
-    const double least = chosen.cycles(conv.shape, conv.max_code, conv.max_weight);
-    EXPECT_GT(least, 0);
-    for (const ConvKernel* kernel : table.convs) {
-      if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
-      EXPECT_GE(kernel->cycles(conv.shape, conv.max_code, conv.max_weight), least) << kernel->name;
-    }
   }
 }
 

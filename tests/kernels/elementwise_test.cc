@@ -3,8 +3,8 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
@@ -12,8 +12,7 @@ namespace {
 using ::testing::ElementsAre;
 
 class AddTest : public ::testing::TestWithParam<Isa> {};
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, AddTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, AddTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 std::vector<uint8_t> RandomCodes(Random& random, int64_t count) {
   std::vector<uint8_t> codes(static_cast<size_t>(count));

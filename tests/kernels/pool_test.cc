@@ -5,8 +5,8 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
@@ -15,8 +15,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 
 class PoolTest : public ::testing::TestWithParam<Isa> {};
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, PoolTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, PoolTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 // A pooling layer with all it reads.
 struct PoolCase {

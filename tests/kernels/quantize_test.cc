@@ -5,15 +5,14 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/tensor/grid.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
 
 class QuantizeTest : public ::testing::TestWithParam<Isa> {};
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, QuantizeTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 // A value anywhere on the grid or beyond, often in the middle between two codes, now and then none at all.
 float RandomValue(Random& random, const Grid& grid, int64_t channel) {

@@ -1,9 +1,7 @@
 #include "tests/kernels/random_case.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <sstream>
 
 #include "engine/base/checked_math.h"
@@ -15,6 +13,12 @@ namespace {
 
 constexpr int64_t kLine = 64;
 constexpr int64_t kReadable = 64;  // past an input's last pixel, as params.h allows
+// Of one case: the reference multiplies some hundred million times a second.
+constexpr int64_t kMaxMacs = 3'000'000;
+
+int64_t MacsPerRow(const ConvShape& shape) {
+  return shape.out_width * shape.out_channels * shape.group_in() * shape.kernel_height * shape.kernel_width;
+}
 
 // Random codes, now and then only the extreme ones.
 uint8_t RandomCode(Random& random, int max_code, bool extreme) {
@@ -29,112 +33,6 @@ int64_t OutputExtent(Random& random, int64_t in, int64_t kernel, int64_t stride,
 }
 
 }  // namespace
-
-TransformArrays TransformArrays::Make(Random& random, int64_t channels, float spread, bool with_residual,
-                                      bool to_float) {
-  const auto count = static_cast<size_t>(channels);
-  TransformArrays arrays;
-  const bool halves = random.OneIn(4);  // many results exactly between two codes
-  const bool shifts = !to_float && random.OneIn(3);
-  for (size_t c = 0; c < count; ++c) {
-    const int shift = shifts ? static_cast<int>(random.Int(0, 7)) : 0;
-    const auto range = static_cast<float>(255 >> shift);
-    float mult = range / spread * random.Float(-1.0f, 1.5f);
-    float add = range * random.Float(0.0f, 1.0f);
-    if (halves) {
-      mult = std::copysign(std::exp2(std::floor(std::log2(std::fabs(mult) + 1e-6f))), mult);
-      add = std::floor(add) + 0.5f;
-    }
-    arrays.mult.push_back(mult);
-    arrays.add.push_back(add);
-    if (with_residual) arrays.residual_mult.push_back(halves ? 0.5f : random.Float(-0.5f, 0.5f));
-    const float infinity = std::numeric_limits<float>::infinity();
-    const bool clamped = random.OneIn(2);
-    // Now and then low > high, as of a clamp that lies outside its grid: high wins.
-    const float low = clamped ? range * random.Float(0.0f, random.OneIn(10) ? 1.0f : 0.3f) : 0.0f;
-    const float high = clamped ? range * random.Float(random.OneIn(10) ? 0.0f : 0.5f, 1.0f) : range;
-    arrays.low.push_back(to_float && !clamped ? -infinity : low);
-    arrays.high.push_back(to_float && !clamped ? infinity : high);
-    if (shifts) arrays.shift.push_back(static_cast<uint8_t>(shift));
-  }
-  return arrays;
-}
-
-TransformArrays TransformArrays::MakeFew(Random& random, int64_t channels, float spread) {
-  TransformArrays arrays;
-  const int bits = random.OneOf<int>({1, 2, 3, 4, 4, 4, 4, 6});
-  const auto top = static_cast<float>((1 << bits) - 1);
-  const bool shifts = random.OneIn(2);
-  const bool halves = random.OneIn(4);  // many results exactly between two codes
-  for (int64_t c = 0; c < channels; ++c) {
-    float mult = top / spread * std::exp2(random.Float(-1.0f, 2.0f));
-    float add = random.Float(-1.0f, 0.6f) * top;
-    if (halves) {
-      mult = std::exp2(std::floor(std::log2(mult)));
-      add = std::floor(add) + 0.5f;
-    }
-    if (random.OneIn(50)) mult = 0;  // a dead channel
-    arrays.mult.push_back(mult);
-    arrays.add.push_back(add);
-    arrays.low.push_back(random.OneIn(100) ? random.Float(0.0f, 1.0f) : 0.0f);
-    arrays.high.push_back(random.OneIn(3) ? top * random.Float(0.3f, 1.0f) : top);
-    if (shifts) arrays.shift.push_back(static_cast<uint8_t>(random.Int(0, 8 - bits)));
-  }
-  return arrays;
-}
-
-OutputTransform TransformArrays::View(bool to_float) const {
-  return {mult.data(), add.data(),  residual_mult.empty() ? nullptr : residual_mult.data(),
-          low.data(),  high.data(), shift.empty() ? nullptr : shift.data(),
-          to_float};
-}
-
-OutputTransform TransformArrays::PreparedView(bool to_float, double magnitude) {
-  const size_t channels = mult.size();
-  const size_t lanes = (channels + 63) / 64 * 64;
-  bool within_int32 = true;
-  low_codes.assign(lanes, 0);
-  high_codes.assign(lanes, 0);
-  for (size_t c = 0; c < channels; ++c) {
-    const double residual = residual_mult.empty() ? 0 : 255.0 * std::fabs(residual_mult[c]);
-    within_int32 &= magnitude * std::fabs(mult[c]) + std::fabs(add[c]) + residual < 0x1p23;
-    if (to_float) continue;
-    const int by = shift.empty() ? 0 : shift[c];
-    low_codes[c] = static_cast<uint8_t>(static_cast<int>(std::nearbyint(std::min(low[c], high[c]))) << by);
-    high_codes[c] = static_cast<uint8_t>(static_cast<int>(std::nearbyint(high[c])) << by);
-  }
-  for (std::vector<float>* array : {&mult, &add, &low, &high}) array->resize(lanes);
-  if (!residual_mult.empty()) residual_mult.resize(lanes);
-  if (!shift.empty()) shift.resize(lanes);
-  OutputTransform view = View(to_float);
-  view.lanes = static_cast<int64_t>(lanes);
-  view.low_codes = to_float ? nullptr : low_codes.data();
-  view.high_codes = to_float ? nullptr : high_codes.data();
-  view.within_int32 = within_int32;
-  if (!shift.empty()) {
-    doublings.resize(lanes / 64 * kMaxShift);
-    view.doubling_count = FillDoublings(shift.data(), static_cast<int64_t>(channels), doublings.data());
-    view.doublings = doublings.data();
-  }
-  return view;
-}
-
-void TransformArrays::ByWords(const Words& found, OutputTransform& view) {
-  words = found.multiply;
-  words.resize(static_cast<size_t>(view.lanes));
-  word_masks.resize(words.size());
-  for (size_t c = 0; c < found.multiply.size(); ++c) {
-    word_masks[c] = static_cast<uint8_t>(0xff << (shift.empty() ? 0 : shift[c]));
-  }
-  view.words = words.data();
-  view.word_masks = word_masks.data();
-  view.word_shift = found.shift;
-  // What words do without.
-  view.mult = view.add = view.low = view.high = nullptr;
-  view.low_codes = view.shift = nullptr;
-  view.doublings = nullptr;
-  view.doubling_count = 0;
-}
 
 ConvShape RandomShape(Random& random) {
   ConvShape shape = {};
@@ -174,11 +72,21 @@ ConvShape RandomShape(Random& random) {
       extent(shape.in_height, shape.kernel_height, shape.stride_height, shape.dilation_height, shape.pad_top);
   shape.out_width =
       extent(shape.in_width, shape.kernel_width, shape.stride_width, shape.dilation_width, shape.pad_left);
-  // The reference multiplies some hundred million times a second: bound one case.
-  constexpr int64_t kMaxMacs = 3'000'000;
-  const int64_t macs_per_row =
-      shape.out_width * shape.out_channels * shape.group_in() * shape.kernel_height * shape.kernel_width;
-  shape.out_height = std::clamp<int64_t>(kMaxMacs / macs_per_row, 1, shape.out_height);
+  shape.out_height = std::clamp<int64_t>(kMaxMacs / MacsPerRow(shape), 1, shape.out_height);
+  return shape;
+}
+
+ConvShape RandomThreeByThree(Random& random, int64_t stride) {
+  ConvShape shape = {1, 1, 1, 1, 1, 1, 1, 3, 3, stride, stride, 1, 1, 1, 1};
+  shape.in_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
+  shape.out_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
+  shape.pad_top = random.Int(0, 3);
+  shape.pad_left = random.Int(0, 3);
+  shape.in_height = random.Int(1, random.OneIn(4) ? 60 : 8 * stride + 1);
+  shape.in_width = random.Int(1, random.OneIn(4) ? 30 * (stride + 1) : 16 * stride + 1);
+  shape.out_width = std::max<int64_t>(1, (shape.in_width + shape.pad_left + random.Int(0, 3) - 3) / stride + 1);
+  shape.out_height = std::max<int64_t>(1, (shape.in_height + shape.pad_top + random.Int(0, 3) - 3) / stride + 1);
+  shape.out_height = std::clamp<int64_t>(kMaxMacs / MacsPerRow(shape), 1, shape.out_height);
   return shape;
 }
 

@@ -3,53 +3,15 @@
 
 #include <cstdint>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "engine/kernels/params.h"
 #include "engine/kernels/words.h"
+#include "tests/kernels/random.h"
+#include "tests/kernels/random_transform.h"
 
 namespace bitstage::kernels {
-
-class Random {
- public:
-  explicit Random(uint32_t seed) : engine_(seed) {}
-
-  // Uniform over [low, high].
-  int64_t Int(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(engine_); }
-  float Float(float low, float high) { return std::uniform_real_distribution<float>(low, high)(engine_); }
-  bool OneIn(int64_t n) { return Int(1, n) == 1; }
-  template <typename T>
-  T OneOf(const std::vector<T>& values) {
-    return values[static_cast<size_t>(Int(0, static_cast<int64_t>(values.size()) - 1))];
-  }
-
- private:
-  std::mt19937 engine_;
-};
-
-// An OutputTransform and the exactly sized arrays behind it.
-struct TransformArrays {
-  std::vector<float> mult, add, residual_mult, low, high;
-  std::vector<uint8_t> shift;
-
-  // For accumulators of about ±`spread`; to codes, or to floats.
-  static TransformArrays Make(Random& random, int64_t channels, float spread, bool with_residual, bool to_float);
-  // To few codes, which rise with the accumulators: what may come by words.
-  static TransformArrays MakeFew(Random& random, int64_t channels, float spread);
-  [[nodiscard]] OutputTransform View(bool to_float) const;
-  // The same with all that may be known beforehand, where accumulators are at most `magnitude`.
-  [[nodiscard]] OutputTransform PreparedView(bool to_float, double magnitude);
-
-  // What PreparedView adds.
-  std::vector<uint8_t> low_codes, high_codes;
-  // What ByWords adds to a prepared view.
-  void ByWords(const Words& words, OutputTransform& view);
-  std::vector<int32_t> words = {};
-  std::vector<uint8_t> word_masks = {};
-  std::vector<uint64_t> doublings;
-};
 
 // A convolution with all it reads. `output` is what a kernel writes to: bytes of kUntouched, to be compared whole.
 struct ConvCase {
@@ -100,5 +62,7 @@ struct ConvCase {
 
 // A shape of any kind: dense, grouped, depthwise, fully connected; small enough for the slow reference.
 ConvShape RandomShape(Random& random);
+// 3 x 3, of any edges: small, now and then wide or high, with more padding or less than keeps its size.
+ConvShape RandomThreeByThree(Random& random, int64_t stride);
 
 }  // namespace bitstage::kernels

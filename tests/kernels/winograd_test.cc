@@ -1,5 +1,4 @@
 // Winograd convolutions where they are more than one of many kernels: strides, edges of small maps, panels and images.
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,44 +8,20 @@
 #include "engine/base/aligned_buffer.h"
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
 
-class WinogradTest : public ::testing::TestWithParam<Isa> {
- protected:
-  static bool AllEqualTheReference(const ConvCase& conv) {
-    const std::vector<uint8_t> expected = conv.Run(reference::kConv);
-    for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-      if (!kernel->supports(conv.shape, conv.max_code, conv.max_weight)) continue;
-      const std::vector<uint8_t> output = conv.Run(*kernel);
-      EXPECT_TRUE(conv.OutsideIsUntouched(output)) << kernel->name << " wrote outside: " << conv.Describe();
-      EXPECT_TRUE(output == expected) << kernel->name << " differs: " << conv.Describe();
-    }
-    return !HasFailure();
-  }
-};
-
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, WinogradTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+class WinogradTest : public ConvTest {};
+INSTANTIATE_TEST_SUITE_P(Tiers, WinogradTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 // 3 x 3 layers of stride 2, whose Winograd form has bounds of its own.
 TEST_P(WinogradTest, LowBitThreeByThreeLayersOfStrideTwoEqualTheReference) {
   for (uint32_t seed = 0; seed < 120; ++seed) {
     Random random(seed);
-    ConvShape shape = {1, 1, 1, 1, 1, 1, 1, 3, 3, 2, 2, 1, 1, 1, 1};
-    shape.in_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
-    shape.out_channels = random.OneIn(3) ? random.OneOf<int64_t>({16, 64, 128}) : random.Int(1, 140);
-    shape.pad_top = random.Int(0, 3);
-    shape.pad_left = random.Int(0, 3);
-    shape.in_height = random.Int(1, random.OneIn(4) ? 60 : 17);
-    shape.in_width = random.Int(1, random.OneIn(4) ? 90 : 33);
-    shape.out_width = std::max<int64_t>(1, (shape.in_width + shape.pad_left + random.Int(0, 3) - 3) / 2 + 1);
-    const int64_t row_macs = shape.out_width * shape.out_channels * shape.in_channels * 9;
-    shape.out_height = std::clamp<int64_t>((shape.in_height + shape.pad_top + random.Int(0, 3) - 3) / 2 + 1, 1,
-                                           std::max<int64_t>(1, 3'000'000 / row_macs));
+    const ConvShape shape = RandomThreeByThree(random, 2);
     ConvCase::Bounds bounds;
     bounds.max_code = random.OneOf<int>({63, 63, 15, 1});
     bounds.max_weight = random.OneOf<int>({31, 31, 14, 1});
@@ -91,8 +66,8 @@ TEST_P(WinogradTest, ThePanelsOfSeveralImagesMakeUpTheWhole) {
       residuals.insert(residuals.end(), conv.residual.begin(), conv.residual.end());
       expected.insert(expected.end(), output.begin(), output.end());
     }
-    for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-      if (kernel->panels == nullptr || !kernel->supports(shape, conv.max_code, conv.max_weight)) continue;
+    for (const ConvKernel* kernel : KernelsFor(conv)) {
+      if (kernel->panels == nullptr) continue;
       const int64_t panels = kernel->panels(shape);
       ASSERT_GT(panels, 1) << kernel->name;
       AlignedBuffer packed(kernel->packed_bytes(shape, conv.weights.data()));

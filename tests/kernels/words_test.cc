@@ -11,8 +11,8 @@
 
 #include "engine/kernels/kernel_table.h"
 #include "engine/kernels/reference/reference.h"
-#include "tests/kernels/amx_emulator.h"
 #include "tests/kernels/random_case.h"
+#include "tests/kernels/tier_test.h"
 
 namespace bitstage::kernels {
 namespace {
@@ -131,10 +131,9 @@ TEST(WordsTest, ChannelsOfOneCodeHaveWords) {
   }
 }
 
-class WordsKernelTest : public ::testing::TestWithParam<Isa> {};
+class WordsKernelTest : public ConvTest {};
 
-std::string IsaName(const ::testing::TestParamInfo<Isa>& info) { return std::string(Name(info.param)); }
-INSTANTIATE_TEST_SUITE_P(Tiers, WordsKernelTest, ::testing::ValuesIn(TestedIsas()), IsaName);
+INSTANTIATE_TEST_SUITE_P(Tiers, WordsKernelTest, ::testing::ValuesIn(TestedIsas()), TierName);
 
 ConvShape ShapeFor(Random& random, int kind) {
   const auto channels = [&] {
@@ -174,8 +173,7 @@ TEST_P(WordsKernelTest, EveryKernelThatKnowsWordsEqualsTheReferenceByThem) {
     const double spread = bounds.max_code * bounds.max_weight * std::sqrt(weights) / (random.OneIn(2) ? 1 : 32);
     conv.transform = TransformArrays::MakeFew(random, shape.out_channels, static_cast<float>(spread));
     std::vector<uint8_t> expected;
-    for (const ConvKernel* kernel : TableFor(GetParam()).convs) {
-      if (!kernel->supports(shape, conv.max_code, conv.max_weight)) continue;
+    for (const ConvKernel* kernel : KernelsFor(conv)) {
       const std::optional<Words> words = conv.WordsFor(*kernel);
       if (!words) continue;
       ++by_words[kernel->name];
