@@ -101,9 +101,12 @@ class Sink {
     bits_ = static_cast<uint64_t>(_mm_extract_epi64(last, 1));
     count_ = end & 7;
   }
+  struct __attribute__((packed, may_alias)) AnyDouble {  // _mm_storeh_pd may only store to aligned ones
+    double value;
+  };
   inline __attribute__((always_inline)) void StorePair(__m128i words, uint64_t offsets) {
     _mm_storel_epi64(reinterpret_cast<__m128i*>(at_ + (offsets & 255)), words);
-    _mm_storeh_pd(reinterpret_cast<double*>(at_ + (offsets >> 8 & 255)), _mm_castsi128_pd(words));
+    reinterpret_cast<AnyDouble*>(at_ + (offsets >> 8 & 255))->value = _mm_castsi128_pd(words)[1];
   }
 
   // Two entries of each 64 bits as one code.
