@@ -4,57 +4,12 @@
 #include <cstring>
 
 #include "engine/base/checked_math.h"
+#include "engine/kernels/column_layout.h"
 
 namespace bitstage::kernels {
 namespace {
 
-constexpr int64_t kRows = 4;               // that one dword holds
-constexpr int64_t kOverread = 64;          // as params.h allows
-constexpr int64_t kStripBytes = 12 << 10;  // columns that lie ready in the L1 cache, beside the rows they come from
-
-struct Layout {
-  Layout(const ColumnTier& tier, const ConvShape& shape)
-      : pair(shape.dilation_height == 1 && shape.kernel_height + shape.stride_height <= kRows ? 2 : 1),
-        groups(DivideRoundUp(shape.kernel_height, kRows)),
-        blocks(DivideRoundUp(shape.in_channels, tier.block)),
-        column_bytes(groups * kRows * tier.block),
-        row_weights(shape.kernel_width * column_bytes),
-        window(shape.kernel_width == 3 && groups == 1 && shape.dilation_width == 1 && shape.dilation_height == 1 &&
-               ((shape.stride_width == 1 && pair == 2) ||
-                (shape.stride_width == 2 && pair == 1 && shape.kernel_height < kRows))) {
-    const int64_t reach = (shape.kernel_width - 1) * shape.dilation_width;
-    const int64_t fit = (kStripBytes / column_bytes - reach - 1) / shape.stride_width + 1;
-    strip = std::max<int64_t>(1, fit / tier.outputs) * tier.outputs;
-    strip_columns = (strip - 1) * shape.stride_width + reach + 1;
-    // Windows of stride 2 gain from every output less, but not from narrower loads.
-    const bool wide = window && shape.stride_width == 2;
-    const int64_t step = wide ? 1 : tier.outputs;
-    const auto runs = [&](int64_t parts) { return DivideRoundUp(DivideRoundUp(shape.out_width, parts), step); };
-    const int64_t rest = shape.in_channels - (blocks - 1) * tier.block;
-    while (last_parts < (wide ? 2 : kMaxColumnParts) && rest * last_parts * 2 <= tier.block &&
-           runs(last_parts * 2) < runs(last_parts)) {
-      last_parts *= 2;
-    }
-  }
-
-  [[nodiscard]] int64_t parts(int64_t block) const { return block == blocks - 1 ? last_parts : 1; }
-
-  int64_t pair;  // output rows computed together
-  int64_t groups;
-  int64_t blocks;
-  int64_t column_bytes;
-  int64_t row_weights;  // bytes of weights of one block and one output row
-  bool window;          // as ColumnWindow says
-  int64_t strip;        // outputs of a row whose columns are interleaved at a time
-  int64_t strip_columns;
-  int64_t last_parts = 1;  // of the last block
-};
-
-// Columns under a whole row of outputs, of each part.
-int64_t RowColumns(const ConvShape& shape, int64_t parts) {
-  return (DivideRoundUp(shape.out_width, parts) - 1) * shape.stride_width +
-         (shape.kernel_width - 1) * shape.dilation_width + 1;
-}
+constexpr int64_t kOverread = 64;  // as params.h allows
 
 class Runner {
  public:
@@ -69,8 +24,8 @@ class Runner {
     mult_ = scratch.Take<float>(lanes);
     add_ = scratch.Take<float>(lanes);
     words_ = scratch.Take<int32_t>(lanes);
-    rows_ = scratch.Take<const uint8_t*>(layout_.groups * kRows * kMaxColumnParts);
-    row_pixel_bytes_ = scratch.Take<int64_t>(layout_.groups * kRows);
+    rows_ = scratch.Take<const uint8_t*>(layout_.groups * kColumnRows * kMaxColumnParts);
+    row_pixel_bytes_ = scratch.Take<int64_t>(layout_.groups * kColumnRows);
     padding_ = scratch.Take<uint8_t>(tier.block);
     // Computed in whole steps: some columns past the last are read.
     columns_ = scratch.Take<uint8_t>(layout_.strip_columns * layout_.column_bytes);
@@ -79,7 +34,8 @@ class Runner {
     padding_row_ = scratch.Take<uint8_t>(shape.in_width * shape.in_channels + kOverread);
     edge_ = scratch.Take<uint8_t>(layout_.column_bytes);
     if (layout_.last_parts > 1) {
-      edges_ = scratch.Take<uint8_t>(RowColumns(shape, layout_.last_parts) * layout_.column_bytes);
+      edges_ = scratch.Take<uint8_t>(shape.ColumnsUnder(DivideRoundUp(shape.out_width, layout_.last_parts)) *
+                                     layout_.column_bytes);
     }
   }
 
@@ -195,7 +151,7 @@ class Runner {
 
   [[nodiscard]] Columns ColumnsUnder(int64_t x, int64_t count, int64_t parts) const {
     Columns columns = {};
-    columns.count = (count - 1) * shape_.stride_width + (shape_.kernel_width - 1) * shape_.dilation_width + 1;
+    columns.count = shape_.ColumnsUnder(count);
     columns.last = columns.count;
     for (int64_t part = 0; part < parts; ++part) {
       columns.in_x[part] = (part_pixels_[part] + x) * shape_.stride_width - shape_.pad_left;
@@ -236,7 +192,7 @@ class Runner {
   // rows_ and row_pixel_bytes_, to a column of every part, or to `padding`.
   void PointTo(int64_t y, const int64_t* in_x, int64_t column, int64_t block, int64_t parts, const uint8_t* padding) {
     const int64_t reached = shape_.kernel_height + (layout_.pair - 1) * shape_.stride_height;
-    const int64_t rows = layout_.groups * kRows;
+    const int64_t rows = layout_.groups * kColumnRows;
     for (int64_t row = 0; row < rows; ++row) {
       // Rows past those of all kernels meet weights of 0.
       const int64_t of = std::min(row, reached - 1);
@@ -259,9 +215,9 @@ class Runner {
     const int64_t part_bytes = tier_.block / parts;
     for (int64_t column = begin; column < end; ++column) {
       PointTo(y, columns.in_x, column, block, parts, padding_);
-      for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t row = 0; row < kColumnRows; ++row) {
         for (int64_t part = 0; part < parts; ++part, to += part_bytes) {
-          std::memcpy(to, rows_[part * kRows + row], static_cast<size_t>(part_bytes));
+          std::memcpy(to, rows_[part * kColumnRows + row], static_cast<size_t>(part_bytes));
         }
       }
     }
@@ -331,7 +287,7 @@ class Runner {
   const ColumnTier& tier_;
   const ConvShape& shape_;
   const ConvCall& call_;
-  const Layout layout_;
+  const ColumnLayout layout_;
   PaddedTransform transform_;
   PaddedTransform last_transform_ = {};  // of the last block
   Repeated* repeated_;
@@ -353,49 +309,6 @@ class Runner {
 };
 
 }  // namespace
-
-bool ColumnSupports(const ConvShape& shape) { return shape.IsDepthwise(); }
-
-double ColumnCycles(const ColumnTier& tier, const ConvShape& shape) {
-  const Layout layout(tier, shape);
-  const auto dots = static_cast<double>(shape.kernel_width * layout.groups);
-  const double blocks = static_cast<double>(layout.blocks - 1) + 1.0 / static_cast<double>(layout.last_parts);
-  return static_cast<double>(shape.out_height * shape.out_width) * blocks *
-         (dots * tier.dot_cycles + tier.output_cycles);
-}
-
-size_t ColumnPackedBytes(const ColumnTier& tier, const ConvShape& shape) {
-  const Layout layout(tier, shape);
-  return static_cast<size_t>(layout.blocks * layout.pair * layout.row_weights);
-}
-
-void ColumnPack(const ColumnTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  const Layout layout(tier, shape);
-  std::memset(packed, 0, ColumnPackedBytes(tier, shape));
-  auto* bytes = reinterpret_cast<int8_t*>(packed);
-  for (int64_t c = 0; c < shape.in_channels; ++c) {
-    const int64_t block = c / tier.block;
-    const int64_t part_channels = tier.block / layout.parts(block);
-    for (int64_t ky = 0; ky < shape.kernel_height; ++ky) {
-      for (int64_t kx = 0; kx < shape.kernel_width; ++kx) {
-        const int8_t weight = *weights++;
-        for (int64_t row = 0; row < layout.pair; ++row) {
-          const int64_t at = ky + row * shape.stride_height;
-          int8_t* group = bytes + (block * layout.pair + row) * layout.row_weights + kx * layout.column_bytes +
-                          at / kRows * kRows * tier.block;
-          for (int64_t lane = c % tier.block; lane < tier.block; lane += part_channels) {
-            group[tier.position(lane) * kRows + at % kRows] = weight;
-          }
-        }
-      }
-    }
-  }
-}
-
-void ColumnScale(const ColumnTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
-  auto* bytes = reinterpret_cast<int8_t*>(packed);
-  for (size_t i = 0; i < ColumnPackedBytes(tier, shape); ++i) bytes[i] = static_cast<int8_t>(bytes[i] * factor);
-}
 
 size_t ColumnScratchBytes(const ColumnTier& tier, const ConvShape& shape) {
   Scratch scratch(nullptr);

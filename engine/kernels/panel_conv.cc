@@ -18,11 +18,6 @@ constexpr int64_t kOverread = 64;    // as params.h allows
 constexpr int64_t kPanelOutputs = kMaxPanelBlocks * kPanelLanes;
 constexpr int64_t kVectorBytes = 64;  // of packed weights
 
-// Positions from the first to the last that `outputs` windows reach.
-int64_t Reach(int64_t outputs, int64_t stride, int64_t kernel, int64_t dilation) {
-  return (outputs - 1) * stride + (kernel - 1) * dilation + 1;
-}
-
 // The sizes that follow from a shape.
 struct Layout {
   Layout(const PanelTier& tier, const ConvShape& shape)
@@ -35,8 +30,8 @@ struct Layout {
         panels(DivideRoundUp(shape.group_out(), kPanelOutputs)),
         group_lanes(panels * kPanelOutputs),
         panel_bytes(runs * steps * kPanelStepBytes),
-        width(Reach(shape.out_width, shape.stride_width, shape.kernel_width, shape.dilation_width)) {
-    const int64_t height = Reach(shape.out_height, shape.stride_height, shape.kernel_height, shape.dilation_height);
+        width(shape.ColumnsUnder(shape.out_width)) {
+    const int64_t height = shape.RowsUnder(shape.out_height);
     const bool inside =
         shape.pad_top == 0 && shape.pad_left == 0 && height <= shape.in_height && width <= shape.in_width;
     copies = tier.wide || !inside || shape.kernel_width > 1;
@@ -44,7 +39,7 @@ struct Layout {
     const int64_t copy_rows = copies ? kCopyBytes / row_bytes : INT32_MAX;
     const int64_t rows = std::min(copy_rows - (shape.kernel_height - 1) * shape.dilation_height, kBandPixels / width);
     band_rows = std::clamp<int64_t>(rows / shape.stride_height, 1, shape.out_height);
-    copied_rows = Reach(band_rows, shape.stride_height, shape.kernel_height, shape.dilation_height);
+    copied_rows = shape.RowsUnder(band_rows);
   }
 
   int64_t code_bytes;
@@ -91,7 +86,7 @@ class Runner {
       const int64_t rows = std::min(layout_.band_rows, call_.row_end - y);
       const int64_t in_y = y * shape_.stride_height - shape_.pad_top;
       if (layout_.copies) {
-        CopyRows(in_y, Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height));
+        CopyRows(in_y, shape_.RowsUnder(rows));
         base_ = copy_;
       } else {
         base_ = reinterpret_cast<const std::byte*>(call_.input) + in_y * row_bytes_;

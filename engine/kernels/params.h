@@ -29,6 +29,13 @@ struct ConvShape {
   // Output pixels, for cost models of register tiles of several: a lone one takes as long as three, for its tile waits
   // for every weight.
   [[nodiscard]] int64_t tiled_pixels() const { return out_height * out_width == 1 ? 3 : out_height * out_width; }
+  // Input rows (columns) from the first to the last that so many neighbouring output rows (columns) reach.
+  [[nodiscard]] int64_t RowsUnder(int64_t out_rows) const {
+    return (out_rows - 1) * stride_height + (kernel_height - 1) * dilation_height + 1;
+  }
+  [[nodiscard]] int64_t ColumnsUnder(int64_t out_columns) const {
+    return (out_columns - 1) * stride_width + (kernel_width - 1) * dilation_width + 1;
+  }
   [[nodiscard]] bool IsDepthwise() const { return groups == in_channels && groups == out_channels; }
 };
 

@@ -2,24 +2,16 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/padded_row.h"
+#include "engine/kernels/patch_layout.h"
 #include "engine/kernels/prefetch.h"
 
 namespace bitstage::kernels {
 namespace {
 
 constexpr int64_t kOverread = 64;  // as params.h allows
-// Patches or padded rows beside four blocks' weights: all in the L1 cache, or in the L2 cache, where weights that take
-// longer to fetch, and to open, serve more pixels.
-constexpr int64_t kSmallChunkBytes = 16 << 10;
-constexpr int64_t kChunkBytes = 192 << 10;
-// Each chunk of pixels opens all weights anew: as many pixels as make that two hundredths of its products, or fewer
-// where their patches are copied.
-constexpr int64_t kMinChunkPixels = 252;
-constexpr int64_t kMinCopiedPixels = 84;
 // Of one call of PatchTier::runs, where a pixel takes few steps and where it takes many.
 constexpr int64_t kShortRunPixels = 48;
 constexpr int64_t kRunPixels = 252;
@@ -30,127 +22,6 @@ constexpr int64_t kRunPanelBytes = 16 << 10;
 constexpr int64_t kMaxTilePixels = 16;
 // By so much tiles that overlap in time may compute more that nobody wants.
 constexpr double kMinPipelinedUse = 0.95;
-// Shares of useful work from which on padded rows beat copied patches.
-constexpr double kMinUse = 0.75;
-constexpr double kMinRowUse = 0.9;
-constexpr int64_t kMaxRestPixelBytes = 32;  // two pixels to a register
-
-enum class PatchSource : uint8_t {
-  kInPlace,  // every output pixel reads the one input pixel of its own position
-  kRows,     // the input's rows, padded: a segment is one row of the kernel
-  kCopied,
-};
-
-int64_t Reach(int64_t outputs, int64_t stride, int64_t kernel, int64_t dilation) {
-  return (outputs - 1) * stride + (kernel - 1) * dilation + 1;
-}
-
-// The share of computed pixels that are wanted.
-double Use(int64_t pixels, int64_t tile) {
-  return static_cast<double>(pixels) / static_cast<double>(DivideRoundUp(pixels, tile) * tile);
-}
-
-struct Layout {
-  Layout(const PatchTier& tier, const ConvShape& shape)
-      : blocks(DivideRoundUp(shape.out_channels, tier.lanes)),
-        row_bytes(shape.kernel_width * shape.in_channels),
-        width(Reach(shape.out_width, shape.stride_width, shape.kernel_width, shape.dilation_width)) {
-    const bool points = shape.kernel_height == 1 && shape.kernel_width == 1;
-    const bool inside = shape.pad_top == 0 && shape.pad_left == 0 && shape.stride_height == 1 &&
-                        shape.stride_width == 1 && shape.out_height <= shape.in_height &&
-                        shape.out_width == shape.in_width;
-    const int64_t first_blocks = std::min<int64_t>(blocks, kPatchBlocks);
-    const auto choose_tile = [&](int64_t pixels, int sizes) {
-      double best = 0;
-      for (int size = 0; size < sizes; ++size) {
-        const double use = Use(pixels, tier.tiles[size][first_blocks - 1].pixels);
-        if (use > best) tile_size = size;
-        best = std::max(best, use);
-      }
-      return best;
-    };
-    const double row_use = choose_tile(shape.out_width, kPatchTileSizes);
-    // Rows whose bytes are no whole steps cost dot products, but less than copies of patches.
-    const bool dense_rows = shape.dilation_width == 1 && Use(row_bytes, 4) >= kMinUse && row_use >= kMinRowUse;
-    source = points && inside        ? PatchSource::kInPlace
-             : !points && dense_rows ? PatchSource::kRows
-                                     : PatchSource::kCopied;
-    if (source != PatchSource::kRows) choose_tile(shape.out_height * shape.out_width, kPatchLongTileSizes);
-    tile_pixels = tier.tiles[tile_size][first_blocks - 1].pixels;
-    segments = source == PatchSource::kRows ? shape.kernel_height : 1;
-    segment_weights = source == PatchSource::kRows ? row_bytes : row_bytes * shape.kernel_height;
-    steps = DivideRoundUp(segment_weights, 4);
-    pixel_bytes = shape.stride_width * shape.in_channels;
-    const int64_t rests = DivideRoundUp(row_bytes % 4 * segments, 4);
-    if (source == PatchSource::kRows && steps > 1 && rests > 0 && rests < segments && pixel_bytes >= 4 &&
-        pixel_bytes <= kMaxRestPixelBytes) {
-      rest_segments = rests;
-      --steps;
-    }
-    vectors = segments * steps + rest_segments;
-    block_bytes = vectors * tier.lanes * 4;
-    patch_bytes = steps * 4;
-    const int64_t chunk_bytes = kPatchBlocks * block_bytes <= kSmallChunkBytes ? kSmallChunkBytes : kChunkBytes;
-    if (source == PatchSource::kRows) {
-      const int64_t most =
-          chunk_bytes / (width * shape.in_channels) - (shape.kernel_height - 1) * shape.dilation_height;
-      band_rows = std::clamp<int64_t>(most / shape.stride_height, 1, shape.out_height);
-    } else {
-      chunk_pixels =
-          std::max(chunk_bytes / patch_bytes, source == PatchSource::kInPlace ? kMinChunkPixels : kMinCopiedPixels);
-    }
-  }
-
-  int64_t blocks;
-  int64_t row_bytes;  // of a patch
-  int64_t width;      // input columns that a row of outputs reaches
-  PatchSource source;
-  int tile_size = 0;    // PatchTier::tiles
-  int64_t tile_pixels;  // of a tile of as many blocks as there are
-  int64_t segments, segment_weights, steps;
-  int64_t rest_segments = 0;
-  int64_t vectors;  // steps of a patch
-  int64_t block_bytes;
-  int64_t patch_bytes;
-  int64_t pixel_bytes;       // of padded rows, from one output pixel to the next
-  int64_t band_rows = 0;     // output rows whose padded input is copied at a time
-  int64_t chunk_pixels = 0;  // output pixels computed (and their patches copied) at a time
-};
-
-// A section a kernel position, where no step holds two of them.
-PackedShape PackedShapeOf(const PatchTier& tier, const ConvShape& shape, const Layout& layout) {
-  const int64_t sections = shape.in_channels % 4 == 0 ? shape.kernel_height * shape.kernel_width : 1;
-  return {.blocks = layout.blocks,
-          .sections = sections,
-          .section_vectors = layout.vectors / sections,
-          .vector_bytes = tier.lanes * 4};
-}
-
-// Calls use(PackedSource) for a layer's weights.
-template <typename Use>
-auto WithSource(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, const Use& use) {
-  const Layout layout(tier, shape);
-  const int64_t taps = shape.kernel_height * shape.kernel_width;
-  const LaneLayout lanes(shape.in_channels, taps, [&](int64_t input, int64_t tap) {
-    const int64_t at = tap * shape.in_channels + input;  // in the patch
-    const int64_t segment = at / layout.segment_weights;
-    int64_t step = segment * layout.steps;
-    int64_t byte = at % layout.segment_weights;
-    if (byte >= layout.steps * 4) {  // of the rests
-      step = layout.segments * layout.steps;
-      byte += segment * (layout.row_bytes % 4) - layout.steps * 4;
-    }
-    return (step + byte / 4) * tier.lanes * 4 + byte % 4;
-  });
-  const int64_t per_output = shape.in_channels * taps;
-  return use(PackedSource{.shape = PackedShapeOf(tier, shape, layout),
-                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
-                          .arrange = [&](int64_t block, int8_t* vectors) {
-                            const int64_t first = block * tier.lanes;
-                            lanes.Arrange(weights + first * per_output,
-                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
-                          }});
-}
 
 class Runner {
  public:
@@ -161,7 +32,7 @@ class Runner {
     acc_init_ = scratch.Take<int32_t>(lanes);
     panel_ = scratch.Take<int8_t>(std::min<int64_t>(layout_.blocks, kPatchBlocks) * layout_.block_bytes);
     if (layout_.source == PatchSource::kRows) {
-      const int64_t rows = Reach(layout_.band_rows, shape.stride_height, shape.kernel_height, shape.dilation_height);
+      const int64_t rows = shape.RowsUnder(layout_.band_rows);
       const int64_t slack = kMaxTilePixels * layout_.pixel_bytes + kOverread;
       patches_ = scratch.Take<uint8_t>(rows * layout_.width * shape.in_channels + slack);
       rest_bytes_ = shape.out_width * layout_.pixel_bytes + slack;
@@ -179,8 +50,7 @@ class Runner {
   void Run() {
     pipelined_ =
         layout_.segments == 1 && !transform_.to_float && (transform_.within_int32 || transform_.words != nullptr);
-    packed_shape_ = PackedShapeOf(tier_, shape_, layout_);
-    packed_ = ViewPackedWeights(packed_shape_, call_.packed_weights);
+    packed_ = ViewPackedWeights(layout_.packed, call_.packed_weights);
     const int64_t lanes = layout_.blocks * tier_.lanes;
     std::fill(std::copy_n(call_.acc_init, shape_.out_channels, acc_init_), acc_init_ + lanes, 0);
     if (layout_.source == PatchSource::kRows) return RunRows();
@@ -212,7 +82,7 @@ class Runner {
     for (int64_t y = call_.row_begin; y < call_.row_end; y += layout_.band_rows) {
       const int64_t rows = std::min(layout_.band_rows, call_.row_end - y);
       last_chunk_ = y + rows == call_.row_end;
-      const int64_t in_rows = Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height);
+      const int64_t in_rows = shape_.RowsUnder(rows);
       for (int64_t row = 0; row < in_rows; ++row) {
         CopyPaddedRow(shape_, call_, y * shape_.stride_height - shape_.pad_top + row, layout_.width,
                       patches_ + row * row_bytes);
@@ -304,7 +174,7 @@ class Runner {
     const int64_t next = block + kPatchBlocks < layout_.blocks ? block + kPatchBlocks : 0;
     Ahead ahead = call_.ahead;
     if (next != 0 || !last_chunk_) {
-      const int64_t block_bytes = packed_shape_.sections * packed_.section_chunks * packed_shape_.vector_bytes;
+      const int64_t block_bytes = layout_.packed.sections * packed_.section_chunks * layout_.packed.vector_bytes;
       ahead.at = reinterpret_cast<const std::byte*>(packed_.chunks) + next * block_bytes;
       ahead.bytes = std::min<int64_t>(kPatchBlocks, layout_.blocks - next) * block_bytes;
     }
@@ -314,7 +184,7 @@ class Runner {
   // The weights of some blocks as int8; the last ones opened are kept.
   const int8_t* WeightsOf(int64_t block, int64_t blocks) {
     if (packed_.width == 8) return reinterpret_cast<const int8_t*>(packed_.chunks) + block * layout_.block_bytes;
-    if (opened_block_ != block) tier_.open({packed_, packed_shape_, block, blocks, panel_});
+    if (opened_block_ != block) tier_.open({packed_, layout_.packed, block, blocks, panel_});
     opened_block_ = block;
     return panel_;
   }
@@ -341,7 +211,7 @@ class Runner {
     tile.output_pixel_stride = call_.output_pixel_stride;
     const PatchTier::Tile& runs = tier_.runs[blocks - 1];
     if (pipelined_ && blocks * layout_.block_bytes <= kRunPanelBytes && count >= runs.pixels &&
-        Use(count, runs.pixels) >= kMinPipelinedUse * Use(count, kernel.pixels)) {
+        PatchUse(count, runs.pixels) >= kMinPipelinedUse * PatchUse(count, kernel.pixels)) {
       const int64_t most = layout_.steps >= kManySteps ? kRunPixels : kShortRunPixels;
       const int64_t whole = most / runs.pixels * runs.pixels;
       for (int64_t pixel = 0; pixel < count; pixel += tile.pixels) {
@@ -386,10 +256,9 @@ class Runner {
   const PatchTier& tier_;
   const ConvShape& shape_;
   const ConvCall& call_;
-  const Layout layout_;
+  const PatchLayout layout_;
   PaddedTransform transform_;
   bool pipelined_ = false;
-  PackedShape packed_shape_ = {};
   PackedView packed_ = {};
   int64_t opened_block_ = -1;
   bool last_chunk_ = false;
@@ -404,30 +273,6 @@ class Runner {
 };
 
 }  // namespace
-
-bool PatchSupports(const ConvShape& shape) { return shape.groups == 1; }
-
-double PatchCycles(const PatchTier& tier, const ConvShape& shape) {
-  const Layout layout(tier, shape);
-  const auto pixels = static_cast<double>(shape.tiled_pixels());
-  const auto lanes = static_cast<double>(layout.blocks * tier.lanes);
-  const auto steps = static_cast<double>(layout.vectors);
-  const double copied = layout.source == PatchSource::kCopied ? steps * 4 / 32 : 0;
-  return pixels *
-         (steps * 4 * lanes / tier.macs_per_cycle + copied + static_cast<double>(layout.blocks) * tier.pixel_cycles);
-}
-
-size_t PatchPackedBytes(const PatchTier& tier, const ConvShape& shape, const int8_t* weights) {
-  return WithSource(tier, shape, weights, PackedWeightsBytes);
-}
-
-void PatchPack(const PatchTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  WithSource(tier, shape, weights, [packed](const PackedSource& source) { PackWeights(source, packed); });
-}
-
-void PatchScale(const PatchTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
-  ScalePackedWeights(PackedShapeOf(tier, shape, Layout(tier, shape)), factor, packed);
-}
 
 size_t PatchScratchBytes(const PatchTier& tier, const ConvShape& shape) {
   Scratch scratch(nullptr);

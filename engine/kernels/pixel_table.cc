@@ -9,11 +9,6 @@ namespace {
 constexpr int64_t kTableEntries = 4096;  // 32 KB of pointers
 constexpr int64_t kOverread = 64;        // as params.h allows
 
-// Positions from the first to the last that `outputs` windows reach.
-int64_t Reach(int64_t outputs, int64_t stride, int64_t kernel, int64_t dilation) {
-  return (outputs - 1) * stride + (kernel - 1) * dilation + 1;
-}
-
 int64_t BandRows(const ConvShape& shape, int64_t width) {
   const int64_t rows = kTableEntries / width - (shape.kernel_height - 1) * shape.dilation_height;
   return std::clamp<int64_t>(rows / shape.stride_height, 1, shape.out_height);
@@ -22,10 +17,8 @@ int64_t BandRows(const ConvShape& shape, int64_t width) {
 }  // namespace
 
 PixelTable::PixelTable(const ConvShape& shape, Scratch& scratch)
-    : shape_(shape),
-      width_(Reach(shape.out_width, shape.stride_width, shape.kernel_width, shape.dilation_width)),
-      band_rows_(BandRows(shape, width_)) {
-  const int64_t height = Reach(band_rows_, shape.stride_height, shape.kernel_height, shape.dilation_height);
+    : shape_(shape), width_(shape.ColumnsUnder(shape.out_width)), band_rows_(BandRows(shape, width_)) {
+  const int64_t height = shape.RowsUnder(band_rows_);
   at_ = scratch.Take<const uint8_t*>(height * width_);
   taps_ = scratch.Take<int32_t>(shape.kernel_height * shape.kernel_width);
   pixels_ = scratch.Take<int32_t>(band_rows_ * shape.out_width + kMaxTilePixels);
@@ -57,7 +50,7 @@ void PixelTable::FillRow(const ConvCall& call, int64_t in_y, const uint8_t** row
 }
 
 void PixelTable::FillBand(const ConvCall& call, int64_t row_begin, int64_t rows) {
-  const int64_t height = Reach(rows, shape_.stride_height, shape_.kernel_height, shape_.dilation_height);
+  const int64_t height = shape_.RowsUnder(rows);
   for (int64_t y = 0; y < height; ++y) {
     FillRow(call, row_begin * shape_.stride_height - shape_.pad_top + y, at_ + y * width_);
   }

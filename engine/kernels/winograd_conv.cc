@@ -1,8 +1,6 @@
 #include "engine/kernels/winograd_conv.h"
 
 #include <algorithm>
-#include <cstring>
-#include <vector>
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/pixel_table.h"
@@ -12,10 +10,10 @@
 namespace bitstage::kernels {
 namespace {
 
-constexpr int64_t kTaps = 9;
 constexpr int64_t kCacheLine = 64;
 constexpr int64_t kChannelMultiple = 64;  // of a PaddedTransform's arrays
 constexpr int kMaxPositions = 16;
+
 // A convolution that reads what the tiles read: its output pixels are the tiles.
 ConvShape TileShape(const WinogradForm& form, const WinogradLayout& layout, const ConvShape& shape, int64_t first_row) {
   ConvShape tiles = shape;
@@ -25,30 +23,6 @@ ConvShape TileShape(const WinogradForm& form, const WinogradLayout& layout, cons
   tiles.stride_height = tiles.stride_width = 2 * form.stride;
   tiles.pad_top -= first_row * form.stride;
   return tiles;
-}
-
-PackedShape PackedShapeOf(const WinogradTier& tier, const ConvShape& shape) {
-  return ByPositions(shape.out_channels, shape.in_channels, kTaps, tier.lanes);
-}
-
-// Calls use(PackedSource) for a layer's weights.
-template <typename Use>
-auto WithSource(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, const Use& use) {
-  const PackedShape packed = PackedShapeOf(tier, shape);
-  const LaneLayout lanes = LanesByPositions(packed, shape.in_channels);
-  const int64_t per_output = shape.in_channels * kTaps;
-  return use(PackedSource{.shape = packed,
-                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
-                          .arrange = [&](int64_t block, int8_t* vectors) {
-                            const int64_t first = block * tier.lanes;
-                            lanes.Arrange(weights + first * per_output,
-                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
-                          }});
-}
-
-size_t CorrectionBytes(const WinogradLayout& layout) {
-  return static_cast<size_t>(
-      RoundUp(kWinogradPixels * layout.lanes * static_cast<int64_t>(sizeof(int32_t)), kWinogradOverread));
 }
 
 class Runner {
@@ -81,7 +55,7 @@ class Runner {
 
   void Run() {
     if (call_.row_begin == call_.row_end) return;
-    packed_ = ViewPackedWeights(PackedShapeOf(tier_, shape_), call_.packed_weights + CorrectionBytes(layout_));
+    packed_ = ViewPackedWeights(layout_.packed, call_.packed_weights + layout_.correction_bytes);
     table_.FillPadding(call_.zero_point);
     FillStart();
     if (layout_.whole) {
@@ -148,7 +122,7 @@ class Runner {
 
   // The packed weights of the panel that begins at `block`.
   [[nodiscard]] Ahead WeightsOf(int64_t block) const {
-    const int64_t block_bytes = kTaps * packed_.section_chunks * tier_.lanes * kWinogradStepBytes;
+    const int64_t block_bytes = layout_.packed.sections * packed_.section_chunks * layout_.packed.vector_bytes;
     const int64_t blocks = std::min(layout_.panel_blocks, layout_.blocks - block);
     return {reinterpret_cast<const std::byte*>(packed_.chunks) + block * block_bytes, blocks * block_bytes};
   }
@@ -330,25 +304,6 @@ size_t ScratchBytes(const WinogradTier& tier, const ConvShape& shape, int64_t im
 }
 
 }  // namespace
-
-size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights) {
-  return CorrectionBytes(WinogradLayout(tier, shape)) + WithSource(tier, shape, weights, PackedWeightsBytes);
-}
-
-void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
-  const WinogradLayout layout(tier, shape);
-  std::memset(packed, 0, CorrectionBytes(layout));
-  WriteWinogradCorrections(*tier.form, shape, layout.lanes, weights, reinterpret_cast<int32_t*>(packed));
-  WithSource(tier, shape, weights,
-             [&](const PackedSource& source) { PackWeights(source, packed + CorrectionBytes(layout)); });
-}
-
-void WinogradScale(const WinogradTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
-  const WinogradLayout layout(tier, shape);
-  auto* corrections = reinterpret_cast<int32_t*>(packed);
-  for (int64_t i = 0; i < kWinogradPixels * layout.lanes; ++i) corrections[i] *= factor;
-  ScalePackedWeights(PackedShapeOf(tier, shape), factor, packed + CorrectionBytes(layout));
-}
 
 size_t WinogradScratchBytes(const WinogradTier& tier, const ConvShape& shape) { return ScratchBytes(tier, shape, 1); }
 

@@ -70,6 +70,8 @@ WinogradLayout::WinogradLayout(const WinogradTier& tier, const ConvShape& shape)
   }
   plane_bytes = RoundUp(group_tiles * tile_bytes + kWinogradOverread, kWinogradOverread);
   panel_plane_bytes = panel_blocks * steps * tier.lanes * kWinogradStepBytes + kWinogradOverread;
+  correction_bytes = RoundUp(kWinogradPixels * lanes * static_cast<int64_t>(sizeof(int32_t)), kWinogradOverread);
+  packed = ByPositions(shape.out_channels, shape.in_channels, kTaps, tier.lanes);
 }
 
 bool WinogradSupports(const WinogradForm& form, const ConvShape& shape, int max_code, int max_weight) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "engine/base/checked_math.h"
+#include "engine/kernels/packed_weights.h"
 #include "engine/kernels/params.h"
 #include "engine/kernels/winograd_conv.h"
 
@@ -74,8 +75,10 @@ struct WinogradLayout {
   int64_t group_tiles;   // most tiles whose outputs are transformed at a time
   int64_t plane_bytes;   // of one plane's codes of a group of tiles
   int64_t panel_plane_bytes;
-  int64_t band_images = 1;  // whose codes are transformed at a time: so many images,
-  int64_t band_tile_rows;   // and so many rows of tiles of each
+  int64_t band_images = 1;   // whose codes are transformed at a time: so many images,
+  int64_t band_tile_rows;    // and so many rows of tiles of each
+  int64_t correction_bytes;  // of packed weights: int32 [pixel][lanes], before the weights themselves
+  PackedShape packed;
 };
 
 }  // namespace bitstage::kernels

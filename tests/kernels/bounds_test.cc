@@ -4,8 +4,6 @@
 
 #include <limits>
 
-#include "engine/kernels/kernel_table.h"
-#include "engine/kernels/reference/reference.h"
 #include "tests/kernels/random_case.h"
 #include "tests/kernels/tier_test.h"
 

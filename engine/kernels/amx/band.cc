@@ -5,6 +5,7 @@
 
 #include "engine/base/checked_math.h"
 #include "engine/kernels/amx/lines.h"
+#include "engine/kernels/padded_row.h"
 
 namespace bitstage::kernels::amx {
 namespace {
@@ -124,32 +125,12 @@ void Band::FillShared(int64_t y, int64_t rows) {
   }
 }
 
-void Band::FillPaddedRow(int64_t in_y, uint8_t* row) const {
-  const int64_t channels = shape_.in_channels;
-  const int64_t width = layout_.padded_row_bytes() / channels;
-  const bool inside = in_y >= 0 && in_y < shape_.in_height;
-  const int64_t first = inside ? std::min(shape_.pad_left, width) : width;
-  const int64_t last = std::clamp(shape_.pad_left + shape_.in_width, first, width);
-  std::memset(row, call_.zero_point, static_cast<size_t>(first * channels));
-  std::memset(row + last * channels, call_.zero_point, static_cast<size_t>((width - last) * channels));
-  if (first == last) return;
-  const uint8_t* from = call_.input + in_y * shape_.in_width * call_.input_pixel_stride;
-  if (call_.input_pixel_stride == channels) {
-    std::memcpy(row + first * channels, from, static_cast<size_t>((last - first) * channels));
-    return;
-  }
-  for (int64_t x = first; x < last; ++x, from += call_.input_pixel_stride) {
-    std::memcpy(row + x * channels, from, static_cast<size_t>(channels));
-  }
-}
-
 void Band::FillGathered(int64_t y, int64_t rows) {
   const int64_t channels = shape_.in_channels;
   const int64_t row_bytes = layout_.padded_row_bytes();
-  const int64_t padded_rows =
-      (rows - 1) * shape_.stride_height + (shape_.kernel_height - 1) * shape_.dilation_height + 1;
-  for (int64_t row = 0; row < padded_rows; ++row) {
-    FillPaddedRow(y * shape_.stride_height + row - shape_.pad_top, padded_ + row * row_bytes);
+  for (int64_t row = 0; row < shape_.RowsUnder(rows); ++row) {
+    CopyPaddedRow(shape_, call_, y * shape_.stride_height + row - shape_.pad_top, row_bytes / channels,
+                  padded_ + row * row_bytes);
   }
   Gather gather = {};
   gather.pixel_stride = shape_.stride_width * channels;

@@ -36,7 +36,6 @@ class Band {
   [[nodiscard]] bool FindInPlace() const;
   void FillShared(int64_t y, int64_t rows);
   void FillGathered(int64_t y, int64_t rows);
-  void FillPaddedRow(int64_t in_y, uint8_t* row) const;
   // Lines of `height` rows of `width` output pixels, `pitch` lines from one to the next.
   void CutTiles(int64_t first_pixel, int64_t height, int64_t width, int64_t pitch);
 

@@ -1,0 +1,49 @@
+// The weights of a Winograd convolution, packed as winograd_conv.h says, behind the corrections of its offsets.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/kernels/packed_weights.h"
+#include "engine/kernels/winograd_conv.h"
+#include "engine/kernels/winograd_layout.h"
+
+namespace bitstage::kernels {
+namespace {
+
+// Calls use(PackedSource) for a layer's weights.
+template <typename Use>
+auto WithSource(const WinogradTier& tier, const WinogradLayout& layout, const ConvShape& shape, const int8_t* weights,
+                const Use& use) {
+  const LaneLayout lanes = LanesByPositions(layout.packed, shape.in_channels);
+  const int64_t per_output = shape.in_channels * layout.packed.sections;
+  return use(PackedSource{.shape = layout.packed,
+                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
+                          .arrange = [&](int64_t block, int8_t* vectors) {
+                            const int64_t first = block * tier.lanes;
+                            lanes.Arrange(weights + first * per_output,
+                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
+                          }});
+}
+
+}  // namespace
+
+size_t WinogradPackedBytes(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights) {
+  const WinogradLayout layout(tier, shape);
+  return static_cast<size_t>(layout.correction_bytes) + WithSource(tier, layout, shape, weights, PackedWeightsBytes);
+}
+
+void WinogradPack(const WinogradTier& tier, const ConvShape& shape, const int8_t* weights, std::byte* packed) {
+  const WinogradLayout layout(tier, shape);
+  std::memset(packed, 0, static_cast<size_t>(layout.correction_bytes));
+  WriteWinogradCorrections(*tier.form, shape, layout.lanes, weights, reinterpret_cast<int32_t*>(packed));
+  WithSource(tier, layout, shape, weights,
+             [&](const PackedSource& source) { PackWeights(source, packed + layout.correction_bytes); });
+}
+
+void WinogradScale(const WinogradTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
+  const WinogradLayout layout(tier, shape);
+  auto* corrections = reinterpret_cast<int32_t*>(packed);
+  for (int64_t i = 0; i < kWinogradPixels * layout.lanes; ++i) corrections[i] *= factor;
+  ScalePackedWeights(layout.packed, factor, packed + layout.correction_bytes);
+}
+
+}  // namespace bitstage::kernels
