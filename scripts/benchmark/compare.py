@@ -189,7 +189,8 @@ def networks(bench):
 def recipes(bench):
     print_head("ResNet-18, batch 1, one thread, other recipes", "weights", "activations", "tier", *PEER_CELLS)
     for tier in bench.tiers:
-        for recipe in (("syq:ternary:layer", "dqa:4"), ("syq:ternary:row", "dqa:4"), ("syq:ternary:pixel", "dqa:4"), ("uniform:4", "uniform:4"),
+        for recipe in (("syq:ternary:row/14", "uniform:4/6"), ("syq:ternary:pixel/14", "uniform:4/6"),
+                       ("syq:ternary:layer", "dqa:4"), ("syq:ternary:pixel", "dqa:4"), ("uniform:4", "uniform:4"),
                        ("uniform:8", "uniform:8")):
             model = bench.random_weights("resnet18", recipe)
             rounds = bench.beside_peers(f"recipes.{tier}.{'.'.join(recipe)}", model,
