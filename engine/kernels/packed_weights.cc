@@ -108,15 +108,18 @@ Tables TablesOf(const PackedSource& source) {
 
 // Sixteen weights at a time, in vectors as both compilers know them on every CPU.
 typedef int8_t Sixteen __attribute__((vector_size(16)));
+typedef uint8_t SixteenBytes __attribute__((vector_size(16)));
 constexpr int64_t kSixteen = sizeof(Sixteen);
 
 // How many of the table's first 2^kWidth - 1 values are less.
 template <int kWidth>
-Sixteen IndexOf(const int8_t* weights, const Table& table) {
+SixteenBytes IndexOf(const int8_t* weights, const Table& table) {
   Sixteen weight;
   std::memcpy(&weight, weights, sizeof(weight));
-  Sixteen index = {};
-  for (size_t k = 0; k + 1 < size_t{1} << kWidth; ++k) index -= weight > table[k];  // a true lane is -1
+  SixteenBytes index = {};
+  for (size_t k = 0; k + 1 < size_t{1} << kWidth; ++k) {
+    index -= reinterpret_cast<SixteenBytes>(weight > table[k]);  // a true lane is 255
+  }
   return index;
 }
 
@@ -128,7 +131,7 @@ void PackSection(const PackedShape& shape, const Table& values, const int8_t* ve
   for (int64_t v = 0; v < shape.section_vectors; v += kPerChunk) {
     const int64_t some = std::min(kPerChunk, shape.section_vectors - v);
     for (int64_t i = 0; i < shape.vector_bytes; i += kSixteen) {
-      Sixteen chunk = {};
+      SixteenBytes chunk = {};
       for (int64_t n = some; n-- > 0;) {
         for (int doubled = 0; doubled < kWidth; ++doubled) chunk += chunk;
         chunk |= IndexOf<kWidth>(vectors + n * shape.vector_bytes + i, table);
