@@ -207,8 +207,9 @@ study() {
 table_dqa() {
   echo "### Block outputs quantized, weights in float (the DQA paper's experiment)"
   # "few": those of the networks of large images; random rankings are for the small ones.
-  local literal few="direct:3,dqa:3+1:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,dqa:4+3:gain,direct:5,dqa:5+3:gain"
-  few+=",unsigned:3,served:3+1,noisy:3"
+  local literal few="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,noisy:4,dqa:4+1:gain"
+  few+=",dqa:4+2:gain,dqa:4+3:gain,direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
+  few+=",unsigned:3,served:3+1,unsigned:4,served:4+1,unsigned:5"
   literal="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain"
   literal+=",dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2,direct:4,noisy:4,dqa:4+1:gain,dqa:4+2:gain,dqa:4+3:gain"
   literal+=",direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
