@@ -3,6 +3,7 @@
 
 #include "engine/kernels/column_layout.h"
 #include "engine/kernels/depthwise_columns.h"
+#include "engine/kernels/packed_weights.h"
 
 namespace bitstage::kernels {
 
@@ -35,8 +36,7 @@ void ColumnPack(const ColumnTier& tier, const ConvShape& shape, const int8_t* we
 }
 
 void ColumnScale(const ColumnTier& tier, const ConvShape& shape, int factor, std::byte* packed) {
-  auto* bytes = reinterpret_cast<int8_t*>(packed);
-  for (size_t i = 0; i < ColumnPackedBytes(tier, shape); ++i) bytes[i] = static_cast<int8_t>(bytes[i] * factor);
+  ScaleWeights({reinterpret_cast<int8_t*>(packed), ColumnPackedBytes(tier, shape)}, factor);
 }
 
 }  // namespace bitstage::kernels

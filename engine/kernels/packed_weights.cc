@@ -193,11 +193,15 @@ void PackWeights(const PackedSource& source, std::byte* packed) {
   }
 }
 
+void ScaleWeights(std::span<int8_t> weights, int factor) {
+  for (int8_t& weight : weights) weight = static_cast<int8_t>(weight * factor);
+}
+
 void ScalePackedWeights(const PackedShape& shape, int factor, std::byte* packed) {
   const bool plain = ViewPackedWeights(shape, packed).width == 8;
   auto* values = reinterpret_cast<int8_t*>(packed + (plain ? ChunksAt(shape) : TablesAt()));
   const int64_t count = plain ? shape.bytes() : shape.sections * kPackedTable;
-  for (int64_t i = 0; i < count; ++i) values[i] = static_cast<int8_t>(values[i] * factor);
+  ScaleWeights({values, static_cast<size_t>(count)}, factor);
 }
 
 PackedView ViewPackedWeights(const PackedShape& shape, const std::byte* packed) {
@@ -243,6 +247,12 @@ void LaneLayout::Arrange(const int8_t* weights, int64_t outputs, int64_t lane_by
   if (taps_ == 9) return ArrangeWords<9>(weights, outputs, lane_bytes, block);
   if (taps_ == 1) return ArrangeWords<1>(weights, outputs, lane_bytes, block);
   ArrangeWords<0>(weights, outputs, lane_bytes, block);
+}
+
+void LaneLayout::ArrangeBlock(const int8_t* weights, int64_t outputs, int64_t lanes, int64_t block,
+                              int8_t* vectors) const {
+  const int64_t first = block * lanes;
+  Arrange(weights + first * static_cast<int64_t>(offsets_.size()), std::min(lanes, outputs - first), 4, vectors);
 }
 
 // kTaps: how many, or 0.

@@ -56,7 +56,8 @@ struct PackedSource {
 size_t PackedWeightsBytes(const PackedSource& source);
 // Writes PackedWeightsBytes bytes, a multiple of 64, to a 64-byte boundary.
 void PackWeights(const PackedSource& source, std::byte* packed);
-// Multiplies packed weights; none may leave int8.
+// Multiplies weights; none may leave int8.
+void ScaleWeights(std::span<int8_t> weights, int factor);
 void ScalePackedWeights(const PackedShape& shape, int factor, std::byte* packed);
 PackedView ViewPackedWeights(const PackedShape& shape, const std::byte* packed);
 
@@ -68,6 +69,8 @@ class LaneLayout {
 
   // `weights`: of `outputs` outputs, whose lanes are lane_bytes apart.
   void Arrange(const int8_t* weights, int64_t outputs, int64_t lane_bytes, int8_t* block) const;
+  // Block `block` of a layer's `outputs` outputs, `lanes` of them a block, with lanes of four bytes.
+  void ArrangeBlock(const int8_t* weights, int64_t outputs, int64_t lanes, int64_t block, int8_t* vectors) const;
 
  private:
   template <int64_t kTaps>

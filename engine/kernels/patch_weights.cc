@@ -1,6 +1,4 @@
 // The weights of a convolution by patches, packed as patch_conv.h says.
-#include <algorithm>
-
 #include "engine/kernels/packed_weights.h"
 #include "engine/kernels/patch_conv.h"
 #include "engine/kernels/patch_layout.h"
@@ -28,9 +26,7 @@ auto WithSource(const PatchTier& tier, const ConvShape& shape, const int8_t* wei
   return use(PackedSource{.shape = layout.packed,
                           .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
                           .arrange = [&](int64_t block, int8_t* vectors) {
-                            const int64_t first = block * tier.lanes;
-                            lanes.Arrange(weights + first * per_output,
-                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
+                            lanes.ArrangeBlock(weights, shape.out_channels, tier.lanes, block, vectors);
                           }});
 }
 

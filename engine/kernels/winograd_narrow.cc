@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "engine/base/checked_math.h"
+#include "engine/kernels/packed_weights.h"
 #include "engine/kernels/padded_row.h"
 
 namespace bitstage::kernels {
@@ -151,8 +152,7 @@ void NarrowPack(const ConvShape& shape, const int8_t* weights, std::byte* packed
 
 void NarrowScale(const ConvShape& shape, int factor, std::byte* packed) {
   for (int64_t block = 0; block < shape.out_channels / kNarrowChannels; ++block, packed += kNarrowBlockBytes) {
-    auto* weights = reinterpret_cast<int8_t*>(packed);
-    for (int64_t i = 0; i < kWeightBytes; ++i) weights[i] = static_cast<int8_t>(weights[i] * factor);
+    ScaleWeights({reinterpret_cast<int8_t*>(packed), kWeightBytes}, factor);
     auto* corrections = reinterpret_cast<int32_t*>(packed + kWeightBytes);
     for (int64_t i = 0; i < kCorrections; ++i) corrections[i] *= factor;
   }

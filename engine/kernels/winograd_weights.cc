@@ -1,5 +1,4 @@
 // The weights of a Winograd convolution, packed as winograd_conv.h says, behind the corrections of its offsets.
-#include <algorithm>
 #include <cstring>
 
 #include "engine/kernels/packed_weights.h"
@@ -18,9 +17,7 @@ auto WithSource(const WinogradTier& tier, const WinogradLayout& layout, const Co
   return use(PackedSource{.shape = layout.packed,
                           .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
                           .arrange = [&](int64_t block, int8_t* vectors) {
-                            const int64_t first = block * tier.lanes;
-                            lanes.Arrange(weights + first * per_output,
-                                          std::min(tier.lanes, shape.out_channels - first), 4, vectors);
+                            lanes.ArrangeBlock(weights, shape.out_channels, tier.lanes, block, vectors);
                           }});
 }
 

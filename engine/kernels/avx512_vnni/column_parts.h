@@ -59,9 +59,7 @@ template <int kCount>
 BITSTAGE_INLINE void WordsToCodes(const uint8_t* masks, const uint8_t* high_codes, __m512i (&bytes)[kCount]) {
   const __m512i mask = _mm512_loadu_si512(masks);
   const __m512i high = _mm512_loadu_si512(high_codes);
-  Unrolled<kCount>([&](auto i) __attribute__((always_inline)) {
-    bytes[i] = _mm512_min_epu8(_mm512_and_si512(bytes[i], mask), high);
-  });
+  Unrolled<kCount>([&](auto i) __attribute__((always_inline)) { bytes[i] = WordCode(bytes[i], mask, high); });
 }
 
 template <bool kShift>

@@ -85,7 +85,7 @@ class WordCodes {
   }
   template <int kCount>
   BITSTAGE_INLINED void Finish(__m512i (&packed)[kCount]) const {
-    Unrolled<kCount>([&](auto i) { packed[i] = _mm512_min_epu8(_mm512_and_si512(packed[i], mask_), high_); });
+    Unrolled<kCount>([&](auto i) { packed[i] = WordCode(packed[i], mask_, high_); });
   }
 
  private:

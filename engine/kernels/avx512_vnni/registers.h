@@ -115,6 +115,11 @@ struct WordPacker {
   }
 };
 
+// What WordPacker::Interleaved gives, to codes: the end of words.h's formula.
+BITSTAGE_INLINE __m512i WordCode(__m512i bytes, __m512i mask, __m512i high_codes) {
+  return _mm512_min_epu8(_mm512_and_si512(bytes, mask), high_codes);
+}
+
 // Which of the 64 bytes of a register double for shifts to go past k (OutputTransform::doublings), where the register
 // holds kRepeats pixels of 64 / kRepeats channels.
 template <int kRepeats>

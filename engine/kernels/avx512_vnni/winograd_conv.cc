@@ -206,7 +206,7 @@ void TransformByWords(const WinogradOutput& output) {
     Unrolled<kBlocks>([&](auto b) { Inverse<kSums>(sums + 16 * b, output.sums_plane, acc[b]); });
     Unrolled<4>([&](auto i) {
       const __m512i codes = InOrder(packer.Interleaved(acc[kAt[0]][i], acc[kAt[1]][i], acc[kAt[2]][i], acc[kAt[3]][i]));
-      StoreCodes(output, 4 * tile + i, lanes, _mm512_min_epu8(_mm512_and_si512(codes, mask), high_codes));
+      StoreCodes(output, 4 * tile + i, lanes, WordCode(codes, mask, high_codes));
     });
   }
 }

@@ -114,8 +114,7 @@ __attribute__((noinline, flatten)) void StorePixels(const NarrowTiles& tiles, in
     const auto words = [&](int j) { return FourLanes(transform.words + channel + 4 * j); };
     const WordPacker<true> packer(words(0), words(1), words(2), words(3), transform.word_shift);
     const __m512i codes = packer.Interleaved(acc[0], acc[1], acc[2], acc[3]);
-    store_codes(_mm512_min_epu8(_mm512_and_si512(codes, FourLanes(transform.word_masks + channel)),
-                                FourLanes(transform.high_codes + channel)));
+    store_codes(WordCode(codes, FourLanes(transform.word_masks + channel), FourLanes(transform.high_codes + channel)));
     return;
   }
   __m512 t[4];
