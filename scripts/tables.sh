@@ -28,6 +28,9 @@ piece() {
 # Whether a network's rows are wanted.
 wanted() { [ -z "${BITSTAGE_NETWORKS:-}" ] || [[ " $BITSTAGE_NETWORKS " == *" $1 "* ]]; }
 
+# Persons: what the network calls them, and the masks.
+classes_of() { [ "$1" = seg_unet_person_128 ] && echo 1:15 || echo 15:15; }
+
 # Sets `calibration` and `test` for a network: never the same images.
 images_of() {
   case $1 in
@@ -38,6 +41,11 @@ images_of() {
       calibration=(--calibration "$data/mnist/t10k-images-idx3-ubyte.gz" --calibration-end 3000)
       test=(--data "$data/mnist/t10k-images-idx3-ubyte.gz" --skip 3000)
       study_test=(--data "$data/mnist/t10k-images-idx3-ubyte.gz" --data-begin 3000) batch=100 ;;
+    seg_*)  # calibrated on photographs that have no masks; only `study` takes these
+      calibration=(--calibration "$data/imagenet/samples_orig_300.tar") test=()
+      study_test=(--data "$data/voc/voc_person_120.tar" --class-map "$(classes_of "$1")") batch=10
+      # 513 x 513: 0.9 s an image and scheme, 110 MB an image of a batch
+      [[ $1 != *deeplab* ]] || study_test+=(--data-end 40) batch=5 ;;
     *)
       calibration=(--calibration "$data/imagenet/val227_1000.tar" --calibration-begin 900)
       test=(--data "$data/imagenet/val227_1000.tar" --limit 900)
@@ -125,12 +133,12 @@ table_sizes() {
 
 # Calibrated on photographs that have no masks; tested on all images that have.
 segmentation_row() {
-  local name=$1 classes=$2 work
-  shift 2
+  local name=$1 work
+  shift
   work=$(mktemp -d)
   "$model_tool" quantize "$data/models/$name/model.onnx" --calibration "$data/imagenet/samples_orig_300.tar" "$@" \
     -o "$work/m.bitstage" --json | tail -n 1 >"$work/q.json"
-  "$model_tool" evaluate "$work/m.bitstage" --data "$data/voc/voc_person_120.tar" --class-map "$classes" \
+  "$model_tool" evaluate "$work/m.bitstage" --data "$data/voc/voc_person_120.tar" --class-map "$(classes_of "$name")" \
     --against "$data/models/$name/model.onnx" --json | tail -n 1 >"$work/e.json"
   python3 - "$name" "$*" "$work/q.json" "$work/e.json" <<'PYTHON'
 import json, sys
@@ -146,13 +154,11 @@ table_segmentation() {
   echo "### Segmentation: intersection over union of persons"
   echo "| network | weights, activations | bits a weight | file, KB | images | IoU | float | agreement, % of pixels |"
   echo "|---|---|---|---|---|---|---|---|"
-  local name classes
+  local name
   for name in seg_unet_person_128 seg_deeplabv3_mnv2_voc_q8; do
     wanted "$name" || continue
-    classes=15:15
-    [ "$name" != seg_unet_person_128 ] || classes=1:15
-    piece "segmentation-$name-8-8" segmentation_row "$name" "$classes" --weights uniform:8 --activations uniform:8
-    piece "segmentation-$name-default" segmentation_row "$name" "$classes"
+    piece "segmentation-$name-8-8" segmentation_row "$name" --weights uniform:8 --activations uniform:8
+    piece "segmentation-$name-default" segmentation_row "$name"
   done
 }
 
@@ -206,24 +212,26 @@ study() {
 
 table_dqa() {
   echo "### Block outputs quantized, weights in float (the DQA paper's experiment)"
-  # "few": those of the networks of large images; random rankings are for the small ones.
-  local literal few="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,noisy:4,dqa:4+1:gain"
-  few+=",dqa:4+2:gain,dqa:4+3:gain,direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
-  few+=",unsigned:3,served:3+1,unsigned:4,served:4+1,unsigned:5"
+  # "fast": without rankings that are random, which are for the small networks.
+  local literal fast="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain,direct:4,noisy:4"
+  fast+=",dqa:4+1:gain,dqa:4+2:gain,dqa:4+3:gain,direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
   literal="direct:3,noisy:3,dqa:3+1:gain,dqa:3+2:gain,dqa:3+3:gain,dqa:3+3@0.4:gain"
   literal+=",dqa:3+3:random0,dqa:3+3:random1,dqa:3+3:random2,direct:4,noisy:4,dqa:4+1:gain,dqa:4+2:gain,dqa:4+3:gain"
   literal+=",direct:5,noisy:5,dqa:5+1:gain,dqa:5+2:gain,dqa:5+3:gain"
   local static="unsigned:2,served:2+1,unsigned:3,unsigned:3:mse:tensor,unsigned:3:mse:shift,served:3+1,served:3+1:shift"
   static+=",served:3+3,unsigned:4,served:4+1,unsigned:5,unsigned:8"
-  local name
+  local name row
   for name in cifar10_resnet{20,32,56}; do
     wanted "$name" || continue
     piece "dqa-literal-$name" study "$name" 500 "$literal"
     piece "dqa-static-$name" study "$name" 500 "$static"
   done
-  for name in imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224 imagenet_mobilenet_v2_1.0_224_q8; do
+  for row in "imagenet_squeezenet_v1.1 100" "imagenet_mobilenet_v1_0.25_224 100" "imagenet_mobilenet_v2_1.0_224_q8 100" \
+    "seg_unet_person_128 200" "seg_deeplabv3_mnv2_voc_q8 8"; do
+    name=${row% *}
     wanted "$name" || continue
-    piece "dqa-few-$name" study "$name" 100 "$few"
+    piece "dqa-fast-$name" study "$name" "${row#* }" "$fast"
+    piece "dqa-static-$name" study "$name" "${row#* }" "$static"
   done
 }
 
@@ -241,10 +249,12 @@ table_greedy() {
 
 table_blocks() {
   echo "### The serving form's grids on block outputs, 3.5 bits at most, weights in float"
-  local name
-  for name in cifar10_resnet{20,32,56} imagenet_squeezenet_v1.1 imagenet_mobilenet_v1_0.25_224; do
+  local row name
+  for row in cifar10_resnet{20,32,56}" 256" "imagenet_squeezenet_v1.1 100" "imagenet_mobilenet_v1_0.25_224 100" \
+    "imagenet_mobilenet_v2_1.0_224_q8 100" "seg_unet_person_128 200" "seg_deeplabv3_mnv2_voc_q8 8"; do
+    name=${row% *}
     wanted "$name" || continue
-    piece "blocks-$name" study "$name" 256 "adaptive:3.5"
+    piece "blocks-$name" study "$name" "${row#* }" "adaptive:3.5"
   done
 }
 

@@ -1,5 +1,7 @@
 #include "engine/data/segmentation_metrics.h"
 
+#include <cmath>
+
 namespace bitstage {
 
 std::vector<uint8_t> ArgMaxMap(std::span<const float> scores, int channels) {
@@ -39,6 +41,24 @@ bool IouCounts::Add(std::span<const uint8_t> truth, std::span<const uint8_t> pre
   return true;
 }
 
+IouCounts& IouCounts::operator+=(const IouCounts& more) {
+  for (size_t label = 0; label < counts_.size(); ++label) {
+    counts_[label].truth += more.counts_[label].truth;
+    counts_[label].predicted += more.counts_[label].predicted;
+    counts_[label].both += more.counts_[label].both;
+  }
+  return *this;
+}
+
+IouCounts& IouCounts::operator-=(const IouCounts& some) {
+  for (size_t label = 0; label < counts_.size(); ++label) {
+    counts_[label].truth -= some.counts_[label].truth;
+    counts_[label].predicted -= some.counts_[label].predicted;
+    counts_[label].both -= some.counts_[label].both;
+  }
+  return *this;
+}
+
 std::optional<double> IouCounts::Iou(uint8_t label) const {
   const Count& count = counts_[label];
   const int64_t together = count.truth + count.predicted - count.both;
@@ -74,6 +94,41 @@ double IouCounts::PixelAccuracy() const {
     right += count.both;
   }
   return all == 0 ? 0.0 : static_cast<double>(right) / static_cast<double>(all);
+}
+
+IouCounts Sum(std::span<const IouCounts> images) {
+  IouCounts sum;
+  for (const IouCounts& image : images) sum += image;
+  return sum;
+}
+
+Interval IouDifferenceInterval(std::span<const IouCounts> reference, std::span<const IouCounts> candidate,
+                               absl::FunctionRef<double(const IouCounts&)> iou) {
+  const size_t images = reference.size();
+  if (images < 2) return {-1, 1};
+  IouCounts references = Sum(reference);
+  IouCounts candidates = Sum(candidate);
+  const double difference = iou(candidates) - iou(references);
+  std::vector<double> without;
+  double mean = 0;
+  for (size_t n = 0; n < images; ++n) {
+    references -= reference[n];
+    candidates -= candidate[n];
+    without.push_back(iou(candidates) - iou(references));
+    mean += without.back() / static_cast<double>(images);
+    references += reference[n];
+    candidates += candidate[n];
+  }
+  double squares = 0;
+  for (const double d : without) squares += (d - mean) * (d - mean);
+  const auto n = static_cast<double>(images);
+  const double half = kZ95 * std::sqrt((n - 1) / n * squares);
+  return {difference - half, difference + half};
+}
+
+void PixelAgreement::Add(std::span<const uint8_t> reference, std::span<const uint8_t> candidate) {
+  pixels += static_cast<int64_t>(candidate.size());
+  for (size_t i = 0; i < candidate.size(); ++i) agreeing += reference[i] == candidate[i];
 }
 
 }  // namespace bitstage

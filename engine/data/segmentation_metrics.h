@@ -1,4 +1,4 @@
-// Intersection over union of label maps.
+// Intersection over union of label maps, how well two agree, and how sure that is.
 #pragma once
 
 #include <array>
@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "engine/data/metrics.h"
 #include "engine/image/label_map.h"
 
 namespace bitstage {
@@ -27,6 +29,8 @@ class IouCounts {
  public:
   // Maps of equally many pixels; returns false, counting nothing, where they are not.
   [[nodiscard]] bool Add(std::span<const uint8_t> truth, std::span<const uint8_t> predicted);
+  IouCounts& operator+=(const IouCounts& more);
+  IouCounts& operator-=(const IouCounts& some);  // that were added before
 
   // Of one class over all images; nullopt where it was neither present nor predicted.
   [[nodiscard]] std::optional<double> Iou(uint8_t label) const;
@@ -34,6 +38,7 @@ class IouCounts {
   [[nodiscard]] double MeanIou(std::span<const uint8_t> labels) const;
   // Over all classes that the truth holds, 0 (background) included.
   [[nodiscard]] double MeanIou() const;
+  [[nodiscard]] bool InTruth(uint8_t label) const { return counts_[label].truth != 0; }
   // Share of the counted pixels that were right.
   [[nodiscard]] double PixelAccuracy() const;
 
@@ -44,6 +49,27 @@ class IouCounts {
     int64_t both = 0;
   };
   std::array<Count, 256> counts_{};
+};
+
+// Of all images.
+IouCounts Sum(std::span<const IouCounts> images);
+
+// Interval of 95 % of iou(all candidates) − iou(all references), image by image on the same ones, as far as chance
+// chose the images: the jackknife's (Tukey 1958), of the differences that are found with one image left out. [−1, 1]
+// for less than two images.
+Interval IouDifferenceInterval(std::span<const IouCounts> reference, std::span<const IouCounts> candidate,
+                               absl::FunctionRef<double(const IouCounts&)> iou);
+
+// On how many pixels two maps agree, those without a truth included.
+struct PixelAgreement {
+  int64_t pixels = 0;
+  int64_t agreeing = 0;
+
+  // Requires maps of equally many pixels.
+  void Add(std::span<const uint8_t> reference, std::span<const uint8_t> candidate);
+  [[nodiscard]] double Share() const {
+    return pixels == 0 ? 0.0 : static_cast<double>(agreeing) / static_cast<double>(pixels);
+  }
 };
 
 }  // namespace bitstage

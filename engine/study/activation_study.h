@@ -50,7 +50,7 @@ class ActivationStudy {
   absl::StatusOr<BlockQuantizer> Prepare(const ActivationScheme& scheme,
                                          const std::function<void(int64_t, int64_t)>& progress);
 
-  // The feature vectors of a batch: [n] + the shape of the first output (what feeds a closing softmax).
+  // The feature vectors of a batch: [n] + the shape of the first output (what feeds a closing softmax or arg max).
   absl::StatusOr<Tensor> Run(const Tensor& images, const BlockQuantizer& quantizer) const;
 
  private:

@@ -11,6 +11,43 @@ bool IsDepthwise(const Graph& graph, const Node& node) {
   return conv != nullptr && conv->groups > 1 && graph.constant(conv->weights).shape()[1] == 1;
 }
 
+bool IsSum(const Node& node) {
+  const auto* binary = std::get_if<Binary>(&node.op);
+  return node.inputs.size() == 2 &&
+         (std::holds_alternative<Conv>(node.op) || (binary != nullptr && binary->kind == BinaryKind::kAdd));
+}
+
+bool JoinsChannels(const Node& node) {
+  const auto* concat = std::get_if<Concat>(&node.op);
+  return concat != nullptr && concat->axis == 0;
+}
+
+bool Enlarges(const Node& node) {
+  return std::holds_alternative<ConvTranspose>(node.op) || std::holds_alternative<Resize>(node.op);
+}
+
+bool IsLayer(const Node& node) { return WeightsOf(node.op) != kNoConstant; }
+
+// Where values come from and go to.
+class Neighbours {
+ public:
+  explicit Neighbours(const Graph& graph) : makers_(graph.values.size()), readers_(graph.values.size()) {
+    for (const Node& node : graph.nodes) {
+      makers_[static_cast<size_t>(node.output)] = &node;
+      for (const ValueId input : node.inputs) readers_[static_cast<size_t>(input)].push_back(&node);
+    }
+  }
+  // None of a graph input.
+  [[nodiscard]] const Node* MakerOf(ValueId value) const { return makers_[static_cast<size_t>(value)]; }
+  [[nodiscard]] const std::vector<const Node*>& ReadersOf(ValueId value) const {
+    return readers_[static_cast<size_t>(value)];
+  }
+
+ private:
+  std::vector<const Node*> makers_;
+  std::vector<std::vector<const Node*>> readers_;
+};
+
 std::vector<ValueId> OutputsOf(const Graph& graph, const std::function<bool(const Node&)>& wanted) {
   std::vector<ValueId> values;
   for (const Node& node : graph.nodes) {
@@ -19,29 +56,46 @@ std::vector<ValueId> OutputsOf(const Graph& graph, const std::function<bool(cons
   return values;
 }
 
+bool IsUNet(const Graph& graph, const Neighbours& neighbours) {
+  const auto is_enlarged = [&](ValueId value) {
+    const Node* maker = neighbours.MakerOf(value);
+    return maker != nullptr && Enlarges(*maker);
+  };
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(),
+                     [&](const Node& node) {
+                       return JoinsChannels(node) && std::any_of(node.inputs.begin(), node.inputs.end(), is_enlarged);
+                     }) &&
+         std::none_of(graph.nodes.begin(), graph.nodes.end(),
+                      [&](const Node& node) { return IsDepthwise(graph, node); });
+}
+
 }  // namespace
 
 std::vector<ValueId> BlockOutputs(const Graph& graph) {
-  const std::vector<ValueId> depthwise = OutputsOf(graph, [&](const Node& node) { return IsDepthwise(graph, node); });
-  std::vector<ValueId> blocks = OutputsOf(graph, [&](const Node& node) {
-    return std::holds_alternative<Conv>(node.op) &&
-           std::find(depthwise.begin(), depthwise.end(), node.inputs[0]) != depthwise.end();
-  });
+  const Neighbours neighbours(graph);
+  const auto last = std::find_if(graph.nodes.rbegin(), graph.nodes.rend(), IsLayer);
+  if (last == graph.nodes.rend()) return {};
+  if (IsUNet(graph, neighbours)) {
+    return OutputsOf(graph, [&](const Node& node) {
+      if (JoinsChannels(node)) return false;
+      const std::vector<const Node*>& readers = neighbours.ReadersOf(node.output);
+      return std::any_of(readers.begin(), readers.end(), [&](const Node* reader) {
+        return JoinsChannels(*reader) || Enlarges(*reader) || std::holds_alternative<Pool>(reader->op) ||
+               reader == &*last;
+      });
+    });
+  }
+  const auto is_separable = [&](const Node& node) {
+    if (!std::holds_alternative<Conv>(node.op)) return false;
+    const Node* maker = neighbours.MakerOf(node.inputs[0]);
+    if (maker == nullptr || !IsDepthwise(graph, *maker)) return false;
+    const std::vector<const Node*>& readers = neighbours.ReadersOf(node.output);
+    return readers.size() != 1 || !IsSum(*readers[0]);
+  };
+  const std::vector<ValueId> blocks =
+      OutputsOf(graph, [&](const Node& node) { return IsSum(node) || JoinsChannels(node) || is_separable(node); });
   if (!blocks.empty()) return blocks;
-  blocks = OutputsOf(graph, [](const Node& node) {
-    const auto* binary = std::get_if<Binary>(&node.op);
-    return node.inputs.size() == 2 &&
-           (std::holds_alternative<Conv>(node.op) || (binary != nullptr && binary->kind == BinaryKind::kAdd));
-  });
-  if (!blocks.empty()) return blocks;
-  blocks = OutputsOf(graph, [](const Node& node) {
-    const auto* concat = std::get_if<Concat>(&node.op);
-    return concat != nullptr && concat->axis == 0;
-  });
-  if (!blocks.empty()) return blocks;
-  blocks = OutputsOf(graph, [](const Node& node) { return WeightsOf(node.op) != kNoConstant; });
-  if (!blocks.empty()) blocks.pop_back();
-  return blocks;
+  return OutputsOf(graph, [&](const Node& node) { return IsLayer(node) && &node != &*last; });
 }
 
 std::optional<Graph> EndFrom(const Graph& graph, ValueId value) {

@@ -5,10 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
 #include "engine/base/progress.h"
 #include "engine/base/status_macros.h"
 #include "engine/base/thread_pool.h"
@@ -20,6 +18,7 @@
 #include "engine/tools/command.h"
 #include "engine/tools/json.h"
 #include "engine/tools/load_model.h"
+#include "engine/tools/map_measure.h"
 #include "engine/tools/predictor.h"
 
 namespace bitstage {
@@ -32,7 +31,7 @@ struct Candidate {
   Predictor predictor;
   Seconds time{0};
   ClassificationCounts classification{};
-  IouCounts iou{};
+  std::vector<IouCounts> maps{};  // of every image
 
   absl::StatusOr<Tensor> Predict(const Dataset& data, std::span<const int64_t> indices, ThreadPool* pool) {
     BITSTAGE_ASSIGN_OR_RETURN(const Tensor images, LoadBatch(data, indices, *predictor.model().preprocessing, pool));
@@ -53,38 +52,6 @@ absl::StatusOr<Candidate> Open(const std::string& path, ThreadPool* pool) {
   return Candidate{.predictor = std::move(predictor)};
 }
 
-// Maps C x H x W scores, or H x W (1 x H x W) class numbers, of image n to one label a pixel.
-std::vector<uint8_t> LabelMap(const Tensor& outputs, int64_t n) {
-  const auto per_image = static_cast<size_t>(outputs.shape().elements() / outputs.shape()[0]);
-  if (outputs.type() == DataType::kFloat32) {
-    return ArgMaxMap(outputs.Span<float>().subspan(static_cast<size_t>(n) * per_image, per_image),
-                     static_cast<int>(outputs.shape()[1]));
-  }
-  std::vector<uint8_t> map;
-  for (const int64_t label : outputs.Span<int64_t>().subspan(static_cast<size_t>(n) * per_image, per_image)) {
-    map.push_back(static_cast<uint8_t>(std::clamp<int64_t>(label, 0, 254)));
-  }
-  return map;
-}
-
-// "1:15": the network's class 1 is the truth's class 15, all else is background.
-struct ClassMap {
-  uint8_t predicted = 0;
-  uint8_t label = 0;
-};
-
-absl::StatusOr<std::optional<ClassMap>> ParseClassMap(const Arguments& arguments) {
-  if (!arguments.Has("class-map")) return std::nullopt;
-  const std::vector<std::string> parts = absl::StrSplit(arguments.Get("class-map"), ':');
-  int predicted = 0;
-  int label = 0;
-  if (parts.size() != 2 || !absl::SimpleAtoi(parts[0], &predicted) || !absl::SimpleAtoi(parts[1], &label) ||
-      predicted < 0 || predicted > 254 || label < 0 || label > 254) {
-    return UsageError("--class-map expects PREDICTED:TRUTH, two class numbers");
-  }
-  return ClassMap{static_cast<uint8_t>(predicted), static_cast<uint8_t>(label)};
-}
-
 int64_t Classes(const Candidate& candidate, const Tensor& outputs) {
   return outputs.shape()[1] - candidate.predictor.model().class_offset;
 }
@@ -92,8 +59,7 @@ int64_t Classes(const Candidate& candidate, const Tensor& outputs) {
 // The loop over the images, and what it counts.
 class Evaluation {
  public:
-  Evaluation(const Dataset& data, std::optional<ClassMap> class_map, ThreadPool* pool)
-      : data_(data), class_map_(class_map), pool_(pool) {}
+  Evaluation(const Dataset& data, MapMeasure measure, ThreadPool* pool) : data_(data), measure_(measure), pool_(pool) {}
 
   absl::Status Add(Candidate& candidate, Candidate* against, std::span<const int64_t> indices) {
     BITSTAGE_ASSIGN_OR_RETURN(const Tensor outputs, candidate.Predict(data_, indices, pool_));
@@ -101,8 +67,11 @@ class Evaluation {
     if (against != nullptr) {
       BITSTAGE_ASSIGN_OR_RETURN(others, against->Predict(data_, indices, pool_));
     }
-    if (outputs.shape().rank() > 2) return AddMaps(candidate, against, indices, outputs, others);
-    if (others && others->shape().rank() > 2) return absl::InvalidArgumentError("only one of the models classifies");
+    const bool maps = AnswersMaps(candidate.predictor.model());
+    if (against != nullptr && AnswersMaps(against->predictor.model()) != maps) {
+      return absl::InvalidArgumentError("only one of the models classifies");
+    }
+    if (maps) return AddMaps(candidate, against, indices, outputs, others);
     BITSTAGE_RETURN_IF_ERROR(data_.CheckLabels(outputs.shape()[1], candidate.predictor.model().class_offset));
     if (others && Classes(*against, *others) != Classes(candidate, outputs)) {
       return absl::InvalidArgumentError(absl::StrCat("--against: that model has ", Classes(*against, *others),
@@ -112,13 +81,8 @@ class Evaluation {
   }
 
   [[nodiscard]] const PairedCounts& paired() const { return paired_; }
-  [[nodiscard]] bool is_segmentation() const { return pixels_ > 0; }
-  [[nodiscard]] double PixelAgreement() const {
-    return static_cast<double>(agreeing_pixels_) / static_cast<double>(pixels_);
-  }
-  [[nodiscard]] double Iou(const Candidate& candidate) const {
-    return class_map_ ? candidate.iou.Iou(class_map_->label).value_or(0) : candidate.iou.MeanIou();
-  }
+  [[nodiscard]] const PixelAgreement& pixel_agreement() const { return pixel_agreement_; }
+  [[nodiscard]] double Iou(const Candidate& candidate) const { return measure_.Iou(Sum(candidate.maps)); }
 
  private:
   absl::Status AddClasses(Candidate& candidate, Candidate* against, std::span<const int64_t> indices,
@@ -146,38 +110,22 @@ class Evaluation {
 
   absl::Status AddMaps(Candidate& candidate, Candidate* against, std::span<const int64_t> indices,
                        const Tensor& outputs, const std::optional<Tensor>& others) {
-    BITSTAGE_ASSIGN_OR_RETURN(const Tensor truths,
-                              LoadLabelMapBatch(data_, indices, *candidate.predictor.model().preprocessing, pool_));
-    const auto pixels = static_cast<size_t>(truths.shape().elements() / truths.shape()[0]);
-    for (size_t n = 0; n < indices.size(); ++n) {
-      std::vector<uint8_t> truth(truths.Span<uint8_t>().begin() + static_cast<int64_t>(n * pixels),
-                                 truths.Span<uint8_t>().begin() + static_cast<int64_t>((n + 1) * pixels));
-      std::vector<uint8_t> map = LabelMap(outputs, static_cast<int64_t>(n));
-      std::vector<uint8_t> other;
-      if (others) other = LabelMap(*others, static_cast<int64_t>(n));
-      if (class_map_) {
-        LabelTable of_truth = OnlyClass(class_map_->label, class_map_->label);
-        of_truth[kIgnoreLabel] = kIgnoreLabel;
-        Relabel(truth, of_truth);
-        Relabel(map, OnlyClass(class_map_->predicted, class_map_->label));
-        Relabel(other, OnlyClass(class_map_->predicted, class_map_->label));
-      }
-      if (!candidate.iou.Add(truth, map) || (others && !against->iou.Add(truth, other))) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("the model's maps have ", map.size(), " pixels, its input has ", truth.size()));
-      }
-      pixels_ += static_cast<int64_t>(map.size());
-      for (size_t i = 0; i < other.size(); ++i) agreeing_pixels_ += map[i] == other[i];
-    }
+    BITSTAGE_ASSIGN_OR_RETURN(const LabelMaps truth,
+                              measure_.Truth(data_, indices, *candidate.predictor.model().preprocessing, pool_));
+    const LabelMaps maps = measure_.Answers(outputs);
+    BITSTAGE_RETURN_IF_ERROR(CountMaps(truth, maps, candidate.maps));
+    if (!others) return absl::OkStatus();
+    const LabelMaps references = measure_.Answers(*others);
+    BITSTAGE_RETURN_IF_ERROR(CountMaps(truth, references, against->maps));
+    for (size_t n = 0; n < maps.size(); ++n) pixel_agreement_.Add(references[n], maps[n]);
     return absl::OkStatus();
   }
 
   const Dataset& data_;
-  const std::optional<ClassMap> class_map_;
+  const MapMeasure measure_;
   ThreadPool* pool_;
   PairedCounts paired_;
-  int64_t pixels_ = 0;
-  int64_t agreeing_pixels_ = 0;
+  PixelAgreement pixel_agreement_;
 };
 
 std::string Percent(double share) { return absl::StrFormat("%.2f %%", 100 * share); }
@@ -213,26 +161,29 @@ void ReportClasses(const Candidate& candidate, const std::optional<Candidate>& a
 
 void ReportMaps(const Candidate& candidate, const std::optional<Candidate>& against, const Evaluation& evaluation,
                 Console& console, Json& json) {
+  const double pixels_right = Sum(candidate.maps).PixelAccuracy();
   console.out << "  IoU        " << absl::StrFormat("%.4f", evaluation.Iou(candidate)) << '\n'
-              << "  pixels     " << Percent(candidate.iou.PixelAccuracy()) << " right\n";
+              << "  pixels     " << Percent(pixels_right) << " right\n";
   json["iou"] = evaluation.Iou(candidate);
-  json["pixel_accuracy"] = candidate.iou.PixelAccuracy();
+  json["pixel_accuracy"] = pixels_right;
   if (!against) return;
   console.out << "  against    IoU " << absl::StrFormat("%.4f", evaluation.Iou(*against)) << '\n'
-              << "  agreement  " << Percent(evaluation.PixelAgreement()) << " of pixels\n";
+              << "  agreement  " << Percent(evaluation.pixel_agreement().Share()) << " of pixels\n";
   json["against_iou"] = evaluation.Iou(*against);
-  json["agreement"] = evaluation.PixelAgreement();
+  json["agreement"] = evaluation.pixel_agreement().Share();
 }
 
 absl::Status RunEvaluate(const Arguments& arguments, Console& console) {
   ThreadPool pool(AvailableCpus());
-  BITSTAGE_ASSIGN_OR_RETURN(const std::optional<ClassMap> class_map, ParseClassMap(arguments));
+  BITSTAGE_ASSIGN_OR_RETURN(const MapMeasure measure, MapMeasure::FromArguments(arguments));
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t first, arguments.Int("skip", 0, 0, INT64_MAX));
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t limit, arguments.Int("limit", INT64_MAX, 1, INT64_MAX));
   BITSTAGE_ASSIGN_OR_RETURN(Candidate candidate, Open(arguments.positional()[0], &pool));
+  BITSTAGE_RETURN_IF_ERROR(measure.CheckModel(candidate.predictor.model()));
   std::optional<Candidate> against;
   if (arguments.Has("against")) {
     BITSTAGE_ASSIGN_OR_RETURN(Candidate other, Open(arguments.Get("against"), &pool));
+    BITSTAGE_RETURN_IF_ERROR(measure.CheckModel(other.predictor.model()));
     against.emplace(std::move(other));
   }
   Dataset::Options options;
@@ -241,7 +192,7 @@ absl::Status RunEvaluate(const Arguments& arguments, Console& console) {
   const std::vector<int64_t> indices = Range(data.size(), first, limit);
   if (indices.empty()) return absl::InvalidArgumentError(absl::StrCat("--data: no images after the first ", first));
 
-  Evaluation evaluation(data, class_map, &pool);
+  Evaluation evaluation(data, measure, &pool);
   {
     Progress progress("evaluating", static_cast<int64_t>(indices.size()), Progress::StandardError());
     for (size_t begin = 0; begin < indices.size(); begin += Predictor::kMaxBatch) {
@@ -251,11 +202,13 @@ absl::Status RunEvaluate(const Arguments& arguments, Console& console) {
       progress.Advance(static_cast<int64_t>(count));
     }
   }
+  const bool maps = AnswersMaps(candidate.predictor.model());
+  if (maps) BITSTAGE_RETURN_IF_ERROR(measure.CheckCounts(Sum(candidate.maps)));
   const double rate = static_cast<double>(indices.size()) / candidate.time.count();
   console.out << arguments.positional()[0] << " on " << indices.size() << " of " << data.Description() << '\n';
   Json json;
   json["images"] = indices.size();
-  if (evaluation.is_segmentation())
+  if (maps)
     ReportMaps(candidate, against, evaluation, console, json);
   else
     ReportClasses(candidate, against, evaluation.paired(), console, json);
@@ -282,9 +235,7 @@ Command EvaluateCommand() {
                     {.name = "against", .value = "OTHER", .help = "the model to compare with"},
                     {.name = "limit", .value = "N", .help = "at most so many images"},
                     {.name = "skip", .value = "N", .help = "leave out the first N images"},
-                    {.name = "class-map",
-                     .value = "P:T",
-                     .help = "segmentation: IoU of class T alone, which the network calls P"},
+                    MapMeasure::ClassMapFlag(),
                     {.name = "json", .help = "print one JSON object as the last line"}},
           .min_positional = 1,
           .max_positional = 1,

@@ -79,6 +79,7 @@ void PrintSavings(const std::vector<Curve>& curves, Console& console) {
 
 absl::Status RunWidthStudy(const Model& model, const StudyImages& calibration, const StudyImages& test, int64_t batch,
                            ThreadPool* pool, bool json, Console& console) {
+  if (AnswersMaps(model)) return absl::FailedPreconditionError("--adaptive needs a network that classifies images");
   BITSTAGE_ASSIGN_OR_RETURN(Tensor images,
                             LoadBatch(calibration.data, calibration.indices, *model.preprocessing, pool));
   BITSTAGE_ASSIGN_OR_RETURN(std::vector<int> labels, calibration.Labels(model.class_offset));
@@ -99,10 +100,10 @@ absl::Status RunWidthStudy(const Model& model, const StudyImages& calibration, c
     console.out << absl::StrFormat("| %d | %.0f | %.4g | %.3g |\n", i, layers[i].s, layers[i].p / study.margin(),
                                    layers[i].t);
   }
-  StudyRunner runner(model, test, batch, pool);
+  StudyRunner runner(model, test, batch, MapMeasure(), pool);
   const auto run = [&](const Tensor& batch_images) { return study.Run(batch_images); };
   BITSTAGE_ASSIGN_OR_RETURN(const StudyRow reference, runner.Evaluate("float", 32, run));
-  console.out << "\n| method | mean bits | noise / margin " << kStudyColumns
+  console.out << "\n| method | mean bits | noise / margin " << StudyColumns(/*maps=*/false)
               << " widths |\n|---|---|---|---|---|---|---|---|\n"
               << "| float | 32 | 0 " << CellsOf(reference) << " |\n";
   Json rows = Json::array();

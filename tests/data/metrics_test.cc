@@ -123,5 +123,48 @@ TEST(IouCounts, RefusesMapsOfDifferentSizes) {
   EXPECT_EQ(counts.Iou(0), std::nullopt);
 }
 
+IouCounts CountsOf(const std::vector<uint8_t>& truth, const std::vector<uint8_t>& predicted) {
+  IouCounts counts;
+  EXPECT_TRUE(counts.Add(truth, predicted));
+  return counts;
+}
+
+TEST(IouCounts, WhatWasAddedCanBeTakenAway) {
+  const IouCounts first = CountsOf({0, 15, 15}, {0, 15, 0});
+  IouCounts both = first;
+  both += CountsOf({15, 0}, {0, 15});
+  EXPECT_DOUBLE_EQ(*both.Iou(15), 1.0 / 4);
+  both -= first;
+  EXPECT_DOUBLE_EQ(*both.Iou(15), 0.0);
+  EXPECT_DOUBLE_EQ(*Sum(std::vector{first, first}).Iou(15), 1.0 / 2);
+  EXPECT_TRUE(first.InTruth(15));
+  EXPECT_FALSE(CountsOf({0}, {15}).InTruth(15));
+}
+
+TEST(IouDifferenceInterval, EqualsHandComputedNumbers) {
+  // The reference has 2 of 5 and none of 2, the candidate 3 of 5 and 2 of 4.
+  const std::vector<uint8_t> truths[] = {{1, 1, 1, 1, 0, 0}, {1, 1, 0, 0, 0, 0}};
+  const std::vector<IouCounts> reference = {CountsOf(truths[0], {1, 1, 0, 0, 1, 0}),
+                                            CountsOf(truths[1], {0, 0, 0, 0, 0, 0})};
+  const std::vector<IouCounts> candidate = {CountsOf(truths[0], {1, 1, 1, 0, 1, 0}),
+                                            CountsOf(truths[1], {1, 1, 1, 1, 0, 0})};
+  const auto iou = [](const IouCounts& counts) { return counts.Iou(1).value_or(0); };
+  // Without the first 0.5, without the second 0.2: half of the squares from their mean is 0.15².
+  const double difference = 5.0 / 9 - 2.0 / 7;
+  const Interval interval = IouDifferenceInterval(reference, candidate, iou);
+  EXPECT_NEAR(interval.low, difference - 1.959964 * 0.15, 1e-6);
+  EXPECT_NEAR(interval.high, difference + 1.959964 * 0.15, 1e-6);
+  EXPECT_EQ(IouDifferenceInterval(reference, reference, iou).high, 0);
+  EXPECT_EQ(IouDifferenceInterval(std::span(reference).first(1), std::span(candidate).first(1), iou).low, -1);
+}
+
+TEST(PixelAgreement, IsAShareOfAllPixels) {
+  PixelAgreement agreement;
+  EXPECT_EQ(agreement.Share(), 0);
+  agreement.Add(std::vector<uint8_t>{1, 0, 2}, std::vector<uint8_t>{1, 1, 2});
+  agreement.Add(std::vector<uint8_t>{1}, std::vector<uint8_t>{0});
+  EXPECT_DOUBLE_EQ(agreement.Share(), 2.0 / 4);
+}
+
 }  // namespace
 }  // namespace bitstage
