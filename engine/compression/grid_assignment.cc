@@ -163,9 +163,7 @@ std::vector<bool> DepthwiseGroups(const Graph& graph, Groups& groups) {
   std::vector<bool> other(graph.values.size(), false);
   for (const Node& node : graph.nodes) {
     if (WeightsOf(node.op) == kNoConstant) continue;
-    const auto* conv = std::get_if<Conv>(&node.op);
-    const bool by_channel = conv != nullptr && conv->groups > 1 && graph.constant(conv->weights).shape()[1] == 1;
-    (by_channel ? depthwise : other)[groups.Find(node.inputs[0])] = true;
+    (IsDepthwise(graph, node.op) ? depthwise : other)[groups.Find(node.inputs[0])] = true;
   }
   for (size_t g = 0; g < depthwise.size(); ++g) depthwise[g] = depthwise[g] && !other[g];
   return depthwise;

@@ -152,7 +152,7 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<
 }
 
 std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe) {
-  const size_t layers = WeightedNodes(graph).size();
+  const std::vector<size_t> nodes = WeightedNodes(graph);
   LayerPrecision precision{Codebook::kUniform, recipe.bits, recipe.scale};
   if (recipe.method == WeightMethod::kSyq) {
     precision = {.codebook = recipe.codebook,
@@ -160,8 +160,11 @@ std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecip
                  .scale = recipe.scale,
                  .max_alpha = recipe.max_alpha};
   }
-  std::vector<LayerPrecision> all(layers, precision);
-  if (recipe.method == WeightMethod::kSyq) all.front() = all.back() = LayerPrecision{};
+  std::vector<LayerPrecision> all(nodes.size(), precision);
+  if (recipe.method == WeightMethod::kSyq || recipe.only_inner) all.front() = all.back() = LayerPrecision{};
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (recipe.only_inner && IsDepthwise(graph, graph.nodes[nodes[i]].op)) all[i] = LayerPrecision{};
+  }
   return all;
 }
 

@@ -48,7 +48,7 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<La
 absl::StatusOr<std::vector<LayerPrecision>> AllocateByDefault(const std::vector<LayerMenu>& menus);
 
 // Uniform and SYQ recipes: the same codes everywhere, but 8 bits in the first and the last layer of SYQ networks, as in
-// the paper, which keeps them in float.
+// the paper, which keeps them in float. WeightRecipe::only_inner: in these and in depthwise layers.
 std::vector<LayerPrecision> FixedPrecision(const Graph& graph, const WeightRecipe& recipe);
 
 }  // namespace bitstage

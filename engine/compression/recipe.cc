@@ -15,7 +15,7 @@ namespace bitstage {
 namespace {
 
 constexpr absl::string_view kWeightForms =
-    "adaptive, uniform:BITS[:channel|layer] or syq:binary|ternary[:pixel[/ALPHA]|row[/ALPHA]|layer]";
+    "adaptive, uniform|inner:BITS[:channel|layer] or syq:binary|ternary[:pixel[/ALPHA]|row[/ALPHA]|layer]";
 constexpr absl::string_view kActivationForms =
     "uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M] or adaptive:BITS[/CODE]";
 constexpr absl::string_view kBudgetForms =
@@ -35,8 +35,9 @@ absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   WeightRecipe recipe;
   if (parts[0] == "adaptive" && parts.size() == 1) return recipe;
-  if (parts[0] == "uniform" && (parts.size() == 2 || parts.size() == 3)) {
+  if ((parts[0] == "uniform" || parts[0] == "inner") && (parts.size() == 2 || parts.size() == 3)) {
     recipe.method = WeightMethod::kUniform;
+    recipe.only_inner = parts[0] == "inner";
     if (!ParseInt(parts[1], 2, 8, &recipe.bits)) return Refuse("weights", text, "2 to 8 bits");
     if (parts.size() == 3) {
       if (parts[2] != "channel" && parts[2] != "layer") return Refuse("weights", text, kWeightForms);
@@ -201,7 +202,8 @@ std::string Describe(const Recipe& recipe) {
   switch (recipe.weights.method) {
     case WeightMethod::kAdaptive: text = "weights adaptive"; break;
     case WeightMethod::kUniform:
-      text = absl::StrCat("weights uniform:", recipe.weights.bits, ":", Name(recipe.weights.scale));
+      text = absl::StrCat(recipe.weights.only_inner ? "weights inner:" : "weights uniform:", recipe.weights.bits, ":",
+                          Name(recipe.weights.scale));
       break;
     case WeightMethod::kSyq:
       text = absl::StrCat("weights syq:", Name(recipe.weights.codebook), ":", Name(recipe.weights.scale));

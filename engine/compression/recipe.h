@@ -2,6 +2,7 @@
 //
 //   weights      adaptive                                  a width a layer, by the adaptive method (arXiv 1712.01048)
 //                uniform:BITS[:channel|layer]              2…8 bits everywhere
+//                inner:BITS[:channel|layer]                2…8 bits; first, last and depthwise layers 8 bits
 //                syq:binary|ternary[:pixel|row|layer]      SYQ codes (arXiv 1807.00301); first and last layer 8 bits;
 //                                                          pixel/N, row/N: whole alphas to N, not 127
 //   activations  uniform:BITS                              2…8 bits
@@ -31,6 +32,7 @@ enum class WeightMethod : uint8_t { kAdaptive, kUniform, kSyq };
 struct WeightRecipe {
   WeightMethod method = WeightMethod::kAdaptive;
   int bits = 4;                            // kUniform
+  bool only_inner = false;                 // kUniform: first, last and depthwise layers have 8 bits
   Codebook codebook = Codebook::kTernary;  // kSyq
   ScaleKind scale = ScaleKind::kChannel;
   int max_alpha = 127;  // kSyq, kRow and kPixel; up to 14 all 3 x 3 convolutions may be exact Winograd ones

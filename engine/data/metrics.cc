@@ -26,6 +26,23 @@ int RankOf(std::span<const float> logits, int output) {
   return rank;
 }
 
+double SoftmaxDivergence(std::span<const float> reference, std::span<const float> candidate) {
+  const auto log_sum = [](std::span<const float> logits) {
+    const double top = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (const float x : logits) sum += std::exp(x - top);
+    return top + std::log(sum);
+  };
+  const double of_reference = log_sum(reference);
+  const double of_candidate = log_sum(candidate);
+  double divergence = 0;
+  for (size_t i = 0; i < reference.size(); ++i) {
+    const double log_p = reference[i] - of_reference;
+    divergence += std::exp(log_p) * (log_p - (candidate[i] - of_candidate));
+  }
+  return std::max(divergence, 0.0);
+}
+
 Interval WilsonInterval(int64_t successes, int64_t trials, double z) {
   if (trials <= 0) return {0.0, 1.0};
   const double n = static_cast<double>(trials);

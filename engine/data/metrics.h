@@ -15,6 +15,10 @@ int TopOutput(std::span<const float> logits);
 // How many outputs come before `output`: greater, or equal and lower. 0: it is the answer. A NaN comes last.
 int RankOf(std::span<const float> logits, int output);
 
+// Σ p log(p / q), nats, of the softmaxes p of the reference's and q of the candidate's logits of the same classes: how
+// far an answer moved, also where the first class stays. Requires as many of both, and finite ones.
+double SoftmaxDivergence(std::span<const float> reference, std::span<const float> candidate);
+
 // A confidence interval, of a share or of a difference of shares.
 struct Interval {
   double low = 0.0;

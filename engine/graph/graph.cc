@@ -94,6 +94,11 @@ ConstantId BiasOf(const Op& op) {
       op);
 }
 
+bool IsDepthwise(const Graph& graph, const Op& op) {
+  const auto* conv = std::get_if<Conv>(&op);
+  return conv != nullptr && conv->groups > 1 && graph.constant(conv->weights).shape()[1] == 1;
+}
+
 int64_t MacsOf(const Graph& graph, const Node& node) {
   const ConstantId id = WeightsOf(node.op);
   if (id == kNoConstant) return 0;

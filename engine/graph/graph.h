@@ -73,6 +73,9 @@ std::string OpName(const Op& op);
 ConstantId WeightsOf(const Op& op);
 ConstantId BiasOf(const Op& op);
 
+// A convolution whose output channels read one input channel each.
+bool IsDepthwise(const Graph& graph, const Op& op);
+
 // Multiply-accumulates of one image (Conv, ConvTranspose, FullyConnected; 0 for the rest).
 int64_t MacsOf(const Graph& graph, const Node& node);
 

@@ -6,11 +6,6 @@
 namespace bitstage {
 namespace {
 
-bool IsDepthwise(const Graph& graph, const Node& node) {
-  const auto* conv = std::get_if<Conv>(&node.op);
-  return conv != nullptr && conv->groups > 1 && graph.constant(conv->weights).shape()[1] == 1;
-}
-
 bool IsSum(const Node& node) {
   const auto* binary = std::get_if<Binary>(&node.op);
   return node.inputs.size() == 2 &&
@@ -66,7 +61,7 @@ bool IsUNet(const Graph& graph, const Neighbours& neighbours) {
                        return JoinsChannels(node) && std::any_of(node.inputs.begin(), node.inputs.end(), is_enlarged);
                      }) &&
          std::none_of(graph.nodes.begin(), graph.nodes.end(),
-                      [&](const Node& node) { return IsDepthwise(graph, node); });
+                      [&](const Node& node) { return IsDepthwise(graph, node.op); });
 }
 
 }  // namespace
@@ -88,7 +83,7 @@ std::vector<ValueId> BlockOutputs(const Graph& graph) {
   const auto is_separable = [&](const Node& node) {
     if (!std::holds_alternative<Conv>(node.op)) return false;
     const Node* maker = neighbours.MakerOf(node.inputs[0]);
-    if (maker == nullptr || !IsDepthwise(graph, *maker)) return false;
+    if (maker == nullptr || !IsDepthwise(graph, maker->op)) return false;
     const std::vector<const Node*>& readers = neighbours.ReadersOf(node.output);
     return readers.size() != 1 || !IsSum(*readers[0]);
   };

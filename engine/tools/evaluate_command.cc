@@ -83,6 +83,8 @@ class Evaluation {
   [[nodiscard]] const PairedCounts& paired() const { return paired_; }
   [[nodiscard]] const PixelAgreement& pixel_agreement() const { return pixel_agreement_; }
   [[nodiscard]] double Iou(const Candidate& candidate) const { return measure_.Iou(Sum(candidate.maps)); }
+  // Mean over the images.
+  [[nodiscard]] double Divergence() const { return divergence_ / static_cast<double>(paired_.images); }
 
  private:
   absl::Status AddClasses(Candidate& candidate, Candidate* against, std::span<const int64_t> indices,
@@ -100,6 +102,8 @@ class Evaluation {
       if (label) against->classification.Add(logits(*others, n), *label, other_offset);
       const int reference = TopOutput(logits(*others, n)) - other_offset;
       const int found = TopOutput(logits(outputs, n)) - offset;
+      divergence_ += SoftmaxDivergence(logits(*others, n).subspan(static_cast<size_t>(other_offset)),
+                                       logits(outputs, n).subspan(static_cast<size_t>(offset)));
       if (label)
         paired_.Add(reference, found, *label);
       else
@@ -125,6 +129,7 @@ class Evaluation {
   const MapMeasure measure_;
   ThreadPool* pool_;
   PairedCounts paired_;
+  double divergence_ = 0;
   PixelAgreement pixel_agreement_;
 };
 
@@ -133,8 +138,9 @@ std::string Percent(Interval interval) {
   return absl::StrFormat("%.2f to %.2f %%", 100 * interval.low, 100 * interval.high);
 }
 
-void ReportClasses(const Candidate& candidate, const std::optional<Candidate>& against, const PairedCounts& paired,
+void ReportClasses(const Candidate& candidate, const std::optional<Candidate>& against, const Evaluation& evaluation,
                    Console& console, Json& json) {
+  const PairedCounts& paired = evaluation.paired();
   const ClassificationCounts& counts = candidate.classification;
   if (counts.images > 0) {
     console.out << "  top-1      " << Percent(counts.Top1()) << "   (95 %: " << Percent(counts.Top1Interval()) << ")\n"
@@ -145,8 +151,10 @@ void ReportClasses(const Candidate& candidate, const std::optional<Candidate>& a
   }
   if (!against) return;
   console.out << "  agreement  " << Percent(paired.Agreement()) << "   (95 %: " << Percent(paired.AgreementInterval())
-              << ")\n";
+              << ")\n"
+              << "  divergence " << absl::StrFormat("%.4f", evaluation.Divergence()) << " nats of the softmax\n";
   json["agreement"] = paired.Agreement();
+  json["divergence"] = evaluation.Divergence();
   if (paired.labelled == 0) return;
   console.out << "  against    " << Percent(against->classification.Top1()) << " top-1, "
               << Percent(against->classification.Top5()) << " top-5\n"
@@ -211,7 +219,7 @@ absl::Status RunEvaluate(const Arguments& arguments, Console& console) {
   if (maps)
     ReportMaps(candidate, against, evaluation, console, json);
   else
-    ReportClasses(candidate, against, evaluation.paired(), console, json);
+    ReportClasses(candidate, against, evaluation, console, json);
   console.out << "  speed      " << absl::StrFormat("%.1f images/s", rate) << " (the network alone, " << pool.threads()
               << " threads)\n";
   json["images_per_second"] = rate;

@@ -40,14 +40,15 @@ Command FinetuneCommand(absl::Status (*run)(const Arguments& arguments, Console&
   return {
       .name = "finetune",
       .synopsis = "NET.onnx --data PATH [PATH…] -o M.bitstage [--checkpoint FILE]",
-      .summary = "Train a network's SYQ codes: binary or ternary weights, low-bit activations.",
+      .summary = "Train a low-bit network: SYQ codes or weights of 2 to 8 bits, low-bit activations.",
       .details =
           "The float network teaches (--loss distill: images need no labels), or labels do. First and last layer and\n"
           "depthwise layers get 8-bit weights. Each data set gives an equal share of every batch; held-back images "
           "come\n"
           "from the first. With --checkpoint a run that was ended, by Ctrl-C or anything else, goes on where it was\n"
           "when the same command is given again, to the same bytes.\n"
-          "--weights      binary|ternary[:pixel|row|layer]\n"
+          "--weights      binary|ternary[:pixel|row|layer], or inner:BITS: as many bits, a learned scale an output "
+          "channel\n"
           "--activations  BITS, or BITS,BITS,… for equal parts of the training\n"
           "--eta          max:SHARE or mean:SHARE, the threshold below which a ternary weight is 0",
       .flags = {{.name = "data", .value = "PATH", .help = "images, one or more sets", .required = true, .many = true},

@@ -56,12 +56,20 @@ absl::Status Choose(const Arguments& arguments, absl::string_view flag, const st
 }
 
 absl::Status ParseWeights(const std::string& text, TrainingOptions& options) {
+  const absl::Status refusal =
+      UsageError(absl::StrCat("--weights is '", text, "', expected binary|ternary[:pixel|row|layer] or inner:BITS"));
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
+  if (parts.size() > 2) return refusal;
+  if (parts[0] == "inner") {
+    BITSTAGE_ASSIGN_OR_RETURN(const WeightRecipe recipe, bitstage::ParseWeights(text));
+    options.codebook = Codebook::kUniform;
+    options.weight_bits = recipe.bits;
+    return absl::OkStatus();
+  }
   const std::string kind = parts.size() > 1 ? parts[1] : "pixel";
-  const bool is_known = parts.size() <= 2 && (parts[0] == "binary" || parts[0] == "ternary") &&
-                        (kind == "pixel" || kind == "row" || kind == "layer");
-  if (!is_known)
-    return UsageError(absl::StrCat("--weights is '", text, "', expected binary|ternary[:pixel|row|layer]"));
+  if ((parts[0] != "binary" && parts[0] != "ternary") || (kind != "pixel" && kind != "row" && kind != "layer")) {
+    return refusal;
+  }
   options.codebook = parts[0] == "binary" ? Codebook::kBinary : Codebook::kTernary;
   options.subgroups = kind == "pixel" ? ScaleKind::kPixel : kind == "row" ? ScaleKind::kRow : ScaleKind::kLayer;
   return absl::OkStatus();

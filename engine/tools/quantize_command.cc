@@ -172,7 +172,9 @@ Command QuantizeCommand() {
       .synopsis = "NET.onnx|F.bitstage --calibration PATH|random -o M.bitstage",
       .summary = "Turn a float network into a low-bit model.",
       .details =
-          "--weights      adaptive (a width a layer; the default), uniform:BITS[:channel|layer],\n"
+          "--weights      adaptive (a width a layer; the default), uniform:BITS[:channel|layer], "
+          "inner:BITS[:channel|layer]\n"
+          "               (8 bits in first, last and depthwise layers),\n"
           "               syq:binary|ternary[:pixel|row|layer] (pixel/14, row/14: alphas to 14, the fastest 3 x 3 "
           "convolutions)\n"
           "--activations  uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M], adaptive:BITS[/CODE] (widths by "

@@ -111,6 +111,53 @@ class UniformFold : public torch::autograd::Function<UniformFold> {
   }
 };
 
+class LearnedFold : public torch::autograd::Function<LearnedFold> {
+ public:
+  static Variable forward(AutogradContext* ctx, const Variable& weights, const Variable& log_scales, int64_t bits,
+                          FoldedWeights* folded) {
+    const auto most = static_cast<float>((1 << (bits - 1)) - 1);
+    const std::span<const float> w = Values(weights);
+    const size_t per_output = w.size() / log_scales.numel();
+    at::Tensor out = at::empty(weights.sizes(), weights.options());
+    const std::span<float> to = Values(out);
+    folded->codes.resize(w.size());
+    folded->alpha.clear();
+    folded->scale.clear();
+    for (const float log_scale : Values(log_scales)) folded->scale.push_back(ScaleOf(log_scale));
+    for (size_t i = 0; i < w.size(); ++i) {
+      const auto scale = static_cast<float>(folded->scale[i / per_output]);
+      to[i] = std::nearbyint(std::clamp(w[i] / scale, -most, most));
+      folded->codes[i] = static_cast<int8_t>(to[i]);
+    }
+    ctx->save_for_backward({weights, log_scales});
+    ctx->saved_data["most"] = static_cast<double>(most);
+    return Dense(out);
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
+    const variable_list saved = ctx->get_saved_variables();
+    const auto most = static_cast<float>(ctx->saved_data["most"].toDouble());
+    const at::Tensor g = grads[0].contiguous();
+    const std::span<const float> w = Values(saved[0]);
+    const size_t per_output = w.size() / saved[1].numel();
+    at::Tensor to_weights = at::zeros(saved[0].sizes(), saved[0].options());
+    at::Tensor to_scales = at::zeros(saved[1].sizes(), saved[1].options());
+    for (size_t i = 0; i < w.size(); ++i) {
+      const size_t o = i / per_output;
+      const float scale = ScaleOf(Values(saved[1])[o]);
+      const float x = w[i] / scale;
+      // g is by the code, of which scale · g is by the weight: ∂E/∂log s = s · ∂E/∂ŵ · ∂ŵ/∂s.
+      const bool clipped = std::abs(x) > most;
+      if (!clipped) Values(to_weights)[i] = Values(g)[i] / scale;
+      Values(to_scales)[o] += Values(g)[i] * (clipped ? std::copysign(most, x) : std::nearbyint(x) - x);
+    }
+    return {to_weights, to_scales, Variable(), Variable()};
+  }
+
+ private:
+  static float ScaleOf(float log_scale) { return std::max(std::exp(log_scale), std::numeric_limits<float>::min()); }
+};
+
 // What a transform's backward pass needs beside tensors.
 struct TransformRecord : torch::CustomClassHolder {
   TransformCoefficients coefficients;
@@ -258,6 +305,10 @@ at::Tensor FoldSyq(const at::Tensor& weights, const at::Tensor& alphas, const Sy
 }
 
 at::Tensor FoldUniform(const at::Tensor& weights, FoldedWeights* folded) { return UniformFold::apply(weights, folded); }
+
+at::Tensor FoldLearned(const at::Tensor& weights, const at::Tensor& log_scales, int bits, FoldedWeights* folded) {
+  return LearnedFold::apply(weights, log_scales, bits, folded);
+}
 
 ServedLayer Served(const TransformSettings& settings, std::span<const float> gamma, std::span<const float> beta,
                    std::span<const double> mean, std::span<const double> variance) {

@@ -47,6 +47,9 @@ at::Tensor FoldSyq(const at::Tensor& weights, const at::Tensor& alphas, const Sy
                    FoldedWeights* folded);
 // 8-bit codes with a scale an output channel that clips nothing; straight-through backwards.
 at::Tensor FoldUniform(const at::Tensor& weights, FoldedWeights* folded);
+// Codes of `bits` with learned scales, log_scales: [outputs]. Backwards as Esser et al. 2020, arXiv 1902.08153 §2.1:
+// weights that are clipped learn nothing, scales learn from rounding errors and from what is clipped.
+at::Tensor FoldLearned(const at::Tensor& weights, const at::Tensor& log_scales, int bits, FoldedWeights* folded);
 
 // η by the settings, as SyqThreshold where nothing else is asked for.
 double Threshold(std::span<const float> weights, const SyqSettings& settings);

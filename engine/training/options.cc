@@ -30,6 +30,7 @@ std::string Fingerprint(const TrainingOptions& o) {
   const auto add = [&](absl::string_view key, const auto& value) { absl::StrAppend(&text, key, " ", value, "\n"); };
   const auto number = [](double x) { return absl::StrFormat("%.17g", x); };
   add("codebook", Name(o.codebook));
+  if (o.codebook == Codebook::kUniform) add("weight_bits", o.weight_bits);
   add("subgroups", Name(o.subgroups));
   add("max_alpha", o.max_alpha);
   add("eta_of_max", number(o.eta_of_max));
@@ -59,9 +60,13 @@ std::string Fingerprint(const TrainingOptions& o) {
 }
 
 std::string Describe(const TrainingOptions& o) {
+  const std::string weights =
+      o.codebook == Codebook::kUniform
+          ? absl::StrCat("inner weights of ", o.weight_bits, " bits")
+          : absl::StrCat("SYQ ", Name(o.codebook), " ", Name(o.subgroups), ", alphas to ", o.max_alpha);
   std::string text =
-      absl::StrCat("SYQ ", Name(o.codebook), " ", Name(o.subgroups), ", alphas to ", o.max_alpha, ", activations ",
-                   absl::StrJoin(o.activation_bits, " then "), " bits, steps ", NameIn(kClipNames, o.clips), ", ",
+      absl::StrCat(weights, ", activations ", absl::StrJoin(o.activation_bits, " then "), " bits, steps ",
+                   NameIn(kClipNames, o.clips), ", ",
                    o.loss == LossKind::kDistill
                        ? absl::StrCat("distilled at temperature ", o.temperature, o.mix ? " on mixtures" : "")
                        : "trained on labels",

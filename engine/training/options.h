@@ -16,8 +16,9 @@ enum class OptimizerKind : uint8_t { kAdam, kSgd };
 enum class ScheduleKind : uint8_t { kCosine, kStep };
 
 struct TrainingOptions {
-  // Weights: SYQ codes in all layers but the first and the last, which have 8 bits.
+  // Weights: SYQ or uniform codes in all layers but the first, the last and depthwise ones, which have 8 bits.
   Codebook codebook = Codebook::kTernary;
+  int weight_bits = 8;                      // kUniform: a scale an output channel, learned below 8 bits
   ScaleKind subgroups = ScaleKind::kPixel;  // kPixel, kRow or kLayer
   int max_alpha = 127;                      // largest folded weight: 14 keeps to exact Winograd kernels
   // η as a share of max|W| (the paper's 0.05), or of mean|W| (0.7: Li and Liu 2016, arXiv 1605.04711 §2.2).

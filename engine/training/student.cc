@@ -49,9 +49,10 @@ at::Tensor Student::Impl::Codes(ValueId id, const at::Tensor& images) const {
 }
 
 at::Tensor Student::Impl::Fold(Layer& layer, const Node& node) const {
-  at::Tensor weights = layer.alphas.defined()
-                           ? FoldSyq(layer.weights, layer.alphas, SettingsOf(options_), &layer.folded)
-                           : FoldUniform(layer.weights, &layer.folded);
+  at::Tensor weights =
+      layer.alphas.defined()       ? FoldSyq(layer.weights, layer.alphas, SettingsOf(options_), &layer.folded)
+      : layer.log_scales.defined() ? FoldLearned(layer.weights, layer.log_scales, layer.precision.bits, &layer.folded)
+                                   : FoldUniform(layer.weights, &layer.folded);
   layer.settings = SettingsFor(node.output, ClampOf(node.op));
   layer.settings.normalise = layer.normalise;
   layer.settings.input_step = StepOf(GroupOf(node.inputs[0]).log_step);

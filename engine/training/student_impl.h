@@ -32,7 +32,9 @@ struct Layer {
   size_t node = 0;
   LayerPrecision precision;
   bool normalise = false;
-  at::Tensor weights, alphas, gamma, beta;  // alphas: SYQ only
+  at::Tensor weights, gamma, beta;
+  at::Tensor alphas;      // SYQ
+  at::Tensor log_scales;  // uniform codes below 8 bits, by output channel
   RunningMoments running;
   FoldedWeights folded;
   TransformSettings settings;  // as of the last folding

@@ -7,6 +7,7 @@
 #include "engine/base/status_macros.h"
 #include "engine/compression/calibration.h"
 #include "engine/compression/grid_assignment.h"
+#include "engine/quant/weights.h"
 #include "engine/training/movement.h"
 #include "engine/training/student_impl.h"
 
@@ -21,11 +22,6 @@ at::Tensor FromSpan(std::span<const float> values, const Shape& shape) {
   at::Tensor t = at::empty(std::vector<int64_t>(shape.begin(), shape.end()), at::kFloat);
   std::copy(values.begin(), values.end(), Values(t).begin());
   return t;
-}
-
-bool IsDepthwise(const Graph& graph, const Node& node) {
-  const auto* conv = std::get_if<Conv>(&node.op);
-  return conv != nullptr && conv->groups > 1 && graph.constant(conv->weights).shape()[1] == 1;
 }
 
 }  // namespace
@@ -72,7 +68,7 @@ void Student::Impl::MakeLayer(size_t index, size_t node, const LayerPrecision& p
   Layer layer;
   layer.node = node;
   layer.precision = precision;
-  if (IsDepthwise(graph_, at)) layer.precision = LayerPrecision{};
+  if (IsDepthwise(graph_, at.op)) layer.precision = LayerPrecision{};
   const bool is_last = index + 1 == WeightedNodes(graph_).size();
   layer.normalise = options_.norm == NormKind::kBatch && !is_last;
 
@@ -111,6 +107,11 @@ void Student::Impl::MakeLayer(size_t index, size_t node, const LayerPrecision& p
     std::vector<float> start(alphas.begin(), alphas.end());
     for (float& alpha : start) alpha = std::max(alpha, 1e-6f);
     layer.alphas = Trained(FromSpan(start, Shape{static_cast<int64_t>(start.size())}));
+  } else if (layer.precision.bits < 8) {
+    std::vector<float> scales =
+        UniformWeights(shape, weights, layer.precision.bits, ScaleKind::kChannel, WeightClip::kMse).scale;
+    for (float& scale : scales) scale = std::log(scale);
+    layer.log_scales = Trained(FromSpan(scales, Shape{shape[0]}));
   }
   layer.running.mean.assign(outputs, 0);
   layer.running.variance.assign(outputs, 1);
@@ -124,6 +125,7 @@ void Student::Impl::NameParameters() {
     parameters_.push_back({name + "/weights", layer.weights, 1, true});
     // The scales of a layer move together with the square root of its size: a tenth of the rate is as fast.
     if (layer.alphas.defined()) parameters_.push_back({name + "/alphas", layer.alphas, 0.1, false});
+    if (layer.log_scales.defined()) parameters_.push_back({name + "/log_scales", layer.log_scales, 0.1, false});
     if (layer.gamma.requires_grad()) parameters_.push_back({name + "/gamma", layer.gamma, 1, false});
     parameters_.push_back({name + "/beta", layer.beta, 1, false});
   }
@@ -154,6 +156,9 @@ absl::Status Student::Impl::Initialise(const Graph& teacher, const Tensor& image
                   [&](size_t node, const at::Tensor& sums) { moments[node].Add(sums); });
   }
   WeightRecipe weights{.method = WeightMethod::kSyq, .codebook = options_.codebook, .scale = options_.subgroups};
+  if (options_.codebook == Codebook::kUniform) {
+    weights = {.method = WeightMethod::kUniform, .bits = options_.weight_bits, .only_inner = true};
+  }
   const std::vector<LayerPrecision> precision = FixedPrecision(graph_, weights);
   const std::vector<size_t> nodes = WeightedNodes(graph_);
   layer_of_.assign(graph_.nodes.size(), -1);

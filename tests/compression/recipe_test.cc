@@ -15,6 +15,9 @@ TEST(ParseWeights, TakesEveryDocumentedForm) {
   EXPECT_EQ(uniform->bits, 3);
   EXPECT_EQ(uniform->scale, ScaleKind::kLayer);
   EXPECT_EQ(ParseWeights("uniform:8")->scale, ScaleKind::kChannel);
+  EXPECT_FALSE(ParseWeights("uniform:8")->only_inner);
+  EXPECT_EQ(ParseWeights("inner:3")->bits, 3);
+  EXPECT_TRUE(ParseWeights("inner:3")->only_inner);
   const auto binary = ParseWeights("syq:binary");
   ASSERT_TRUE(binary.ok());
   EXPECT_EQ(binary->codebook, Codebook::kBinary);
@@ -26,9 +29,10 @@ TEST(ParseWeights, TakesEveryDocumentedForm) {
 }
 
 TEST(ParseWeights, RefusesTheRestAndSaysWhatIsTaken) {
-  for (const char* text : {"", "uniform", "uniform:1", "uniform:9", "uniform:4:pixel", "syq", "syq:quaternary",
-                           "syq:ternary:channel", "syq:ternary:layer/14", "syq:ternary:pixel/128", "syq:ternary:row/0",
-                           "syq:ternary:row/1/2", "adaptive:4", "uniform:4:channel:x"}) {
+  for (const char* text :
+       {"", "uniform", "uniform:1", "uniform:9", "uniform:4:pixel", "syq", "syq:quaternary", "syq:ternary:channel",
+        "syq:ternary:layer/14", "syq:ternary:pixel/128", "syq:ternary:row/0", "syq:ternary:row/1/2", "adaptive:4",
+        "uniform:4:channel:x", "inner", "inner:1", "inner:4:row"}) {
     const auto weights = ParseWeights(text);
     EXPECT_EQ(weights.status().code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(std::string(weights.status().message()), HasSubstr("expected")) << text;

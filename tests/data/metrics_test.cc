@@ -166,5 +166,14 @@ TEST(PixelAgreement, IsAShareOfAllPixels) {
   EXPECT_DOUBLE_EQ(agreement.Share(), 2.0 / 4);
 }
 
+TEST(SoftmaxDivergence, IsThatOfTheProbabilities) {
+  const std::vector<float> reference = {std::log(0.5f) + 3, std::log(0.25f) + 3, std::log(0.25f) + 3};
+  const std::vector<float> candidate = {std::log(0.25f), std::log(0.5f), std::log(0.25f)};
+  EXPECT_NEAR(SoftmaxDivergence(reference, candidate), 0.25 * std::log(2.0), 1e-6);
+  EXPECT_EQ(SoftmaxDivergence(reference, reference), 0);
+  const std::vector<float> far = {1000, 0, -1000};
+  EXPECT_NEAR(SoftmaxDivergence(far, std::vector<float>{0, 1000, 0}), 1000, 1e-3);
+}
+
 }  // namespace
 }  // namespace bitstage

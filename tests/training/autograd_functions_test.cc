@@ -116,5 +116,21 @@ TEST(FoldUniform, CodesAreThoseOfTheQuantizerAndGradientsPassThrough) {
   EXPECT_TRUE(at::allclose(weights.grad(), g, 1e-4, 1e-5));
 }
 
+TEST(FoldLearned, GradientsAreThoseOfLearnedSteps) {
+  const at::Tensor weights = at::tensor({0.3f, -1.2f, 5.0f, 0.9f, -9.0f, 2.6f}).reshape({2, 3}).requires_grad_(true);
+  const at::Tensor log_scales = at::tensor({0.0f, std::log(2.0f)}).requires_grad_(true);
+  FoldedWeights folded;
+  const at::Tensor out = FoldLearned(weights, log_scales, 3, &folded);
+  EXPECT_THAT(folded.codes, testing::ElementsAre(0, -1, 3, 0, -3, 1));
+  EXPECT_THAT(folded.scale, testing::ElementsAre(1, testing::DoubleNear(2, 1e-6)));
+  const at::Tensor g = at::tensor({1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f}).reshape({2, 3});
+  (out * g).sum().backward();
+  // Clipped: 5 and -9 / 2.
+  EXPECT_TRUE(at::allclose(weights.grad(), at::tensor({1.0f, 2.0f, 0.0f, 2.0f, 0.0f, 3.0f}).reshape({2, 3})));
+  const float first = 1 * -0.3f + 2 * 0.2f + 3 * 3;
+  const float second = 4 * -0.45f + 5 * -3 + 6 * -0.3f;
+  EXPECT_TRUE(at::allclose(log_scales.grad(), at::tensor({first, second}), 1e-4, 1e-4)) << log_scales.grad();
+}
+
 }  // namespace
 }  // namespace bitstage

@@ -40,7 +40,7 @@ Model SmallNetwork() {
   return model;
 }
 
-class StudentTest : public testing::TestWithParam<std::tuple<Codebook, ScaleKind, NormKind>> {};
+class StudentTest : public testing::TestWithParam<std::tuple<Codebook, int, ScaleKind, NormKind>> {};
 
 at::Tensor ToTorch(const Tensor& tensor) {
   const std::vector<int64_t> shape(tensor.shape().begin(), tensor.shape().end());
@@ -51,7 +51,7 @@ at::Tensor ToTorch(const Tensor& tensor) {
 TEST_P(StudentTest, ForwardEqualsTheIntegerEngineBitForBit) {
   const Model model = SmallNetwork();
   TrainingOptions options;
-  std::tie(options.codebook, options.subgroups, options.norm) = GetParam();
+  std::tie(options.codebook, options.weight_bits, options.subgroups, options.norm) = GetParam();
   const Graph graph = *PreparedGraph(model);
   const Tensor images = RandomTensor({40, 3, 12, 12}, 5);
   absl::StatusOr<std::unique_ptr<Student>> student = Student::Create(graph, images, options);
@@ -78,19 +78,29 @@ TEST_P(StudentTest, ForwardEqualsTheIntegerEngineBitForBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, StudentTest,
-                         testing::Combine(testing::Values(Codebook::kBinary, Codebook::kTernary),
+                         testing::Combine(testing::Values(Codebook::kBinary, Codebook::kTernary), testing::Values(8),
                                           testing::Values(ScaleKind::kPixel, ScaleKind::kRow, ScaleKind::kLayer),
+                                          testing::Values(NormKind::kBatch, NormKind::kNone)));
+
+INSTANTIATE_TEST_SUITE_P(Uniform, StudentTest,
+                         testing::Combine(testing::Values(Codebook::kUniform), testing::Values(3, 8),
+                                          testing::Values(ScaleKind::kChannel),
                                           testing::Values(NormKind::kBatch, NormKind::kNone)));
 
 TEST(Student, TrainsEveryParameter) {
   const Model model = SmallNetwork();
   const Graph graph = *PreparedGraph(model);
   const Tensor images = RandomTensor({40, 3, 12, 12}, 5);
-  auto student = *Student::Create(graph, images, TrainingOptions());
-  student->Forward(ToTorch(images), NormMode::kBatch).square().sum().backward();
-  for (const Parameter& parameter : student->parameters()) {
-    ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
-    EXPECT_GT(parameter.value.grad().abs().max().item<float>(), 0) << parameter.name;
+  for (const Codebook codebook : {Codebook::kTernary, Codebook::kUniform}) {
+    TrainingOptions options;
+    options.codebook = codebook;
+    options.weight_bits = 3;
+    auto student = *Student::Create(graph, images, options);
+    student->Forward(ToTorch(images), NormMode::kBatch).square().sum().backward();
+    for (const Parameter& parameter : student->parameters()) {
+      ASSERT_TRUE(parameter.value.grad().defined()) << parameter.name;
+      EXPECT_GT(parameter.value.grad().abs().max().item<float>(), 0) << parameter.name;
+    }
   }
 }
 
