@@ -94,7 +94,12 @@ class Compression {
  public:
   Compression(const Tensor& images, const Recipe& recipe, ThreadPool* pool, const CompressionProgress& progress,
               Stopwatch* stopwatch)
-      : images_(images), recipe_(recipe), pool_(pool), progress_(progress), stopwatch_(stopwatch) {}
+      : images_(images),
+        recipe_(recipe),
+        menu_(recipe.menu.empty() ? DefaultMenu(recipe.budget) : recipe.menu),
+        pool_(pool),
+        progress_(progress),
+        stopwatch_(stopwatch) {}
 
   absl::StatusOr<Graph> Run(Graph graph) {
     OwnConstants(graph);
@@ -105,8 +110,8 @@ class Compression {
       return LowerTo(with_grids, FixedPrecision(graph, recipe_.weights));
     }
     BITSTAGE_ASSIGN_OR_RETURN(const std::vector<LayerMenu> menus,
-                              MeasureMenus(graph, calibration_, images_, recipe_.second_order_rounding, pool_,
-                                           Phase("measuring sensitivities")));
+                              MeasureMenus(with_grids, calibration_, images_, menu_, recipe_.second_order_rounding,
+                                           pool_, Phase("measuring sensitivities")));
     if (!recipe_.budget || recipe_.budget->kind == BudgetKind::kWireBytes)
       return LowerTo(with_grids, AllocateByDefault(menus));
     const Budget& budget = *recipe_.budget;
@@ -136,8 +141,12 @@ class Compression {
 
   absl::StatusOr<Graph> WithGrids(const Graph& graph) const {
     const WeightRecipe& weights = recipe_.weights;
-    const bool scale_per_channel = weights.method == WeightMethod::kAdaptive ||
-                                   (weights.method == WeightMethod::kUniform && weights.scale == ScaleKind::kChannel);
+    // Of adaptive weights: some may have; the others are measured as they will be.
+    const std::vector<WeightRecipe> codes =
+        weights.method == WeightMethod::kAdaptive ? menu_ : std::vector<WeightRecipe>{weights};
+    const bool scale_per_channel = std::ranges::any_of(codes, [](const WeightRecipe& entry) {
+      return entry.method != WeightMethod::kSyq && entry.scale == ScaleKind::kChannel;
+    });
     GroupRecipes of_group;
     if (recipe_.activations.method == ActivationMethod::kAdaptive) {
       BITSTAGE_ASSIGN_OR_RETURN(of_group, AllotWidths(graph, calibration_, images_, recipe_.activations,
@@ -156,8 +165,8 @@ class Compression {
     if (stopwatch_ == nullptr) return absl::FailedPreconditionError("budget: nothing here can time a model");
     BITSTAGE_ASSIGN_OR_RETURN(
         const LatencyPlan plan,
-        PlanForLatency(graph, calibration_, images_, recipe_.budget->amount, recipe_.second_order_rounding, *stopwatch_,
-                       pool_, Phase("measuring sensitivities")));
+        PlanForLatency(graph, calibration_, images_, recipe_.budget->amount, menu_, recipe_.second_order_rounding,
+                       *stopwatch_, pool_, Phase("measuring sensitivities")));
     note_ = absl::StrFormat("%.4g ms an image predicted on one thread of the CPU it was made on", plan.predicted_ms);
     return LowerTo(plan.graph, plan.precision);
   }
@@ -176,19 +185,26 @@ class Compression {
     std::optional<Graph> best;
     double best_stored = 0;
     double wanted = bits;
+    double stored = 0;
+    std::vector<LayerPrecision> last;
     for (int attempt = 0; attempt < (best_stored > bits ? 2 * kTries : kTries); ++attempt) {
       const auto precision = AllocateForSize(menus, wanted);
       if (!precision.ok() && best) break;
-      BITSTAGE_ASSIGN_OR_RETURN(Graph lowered, LowerTo(graph, precision));
-      double stored = 0;
-      for (const size_t node : WeightedNodes(lowered)) {
-        stored += 8.0 * static_cast<double>(StoredBytes(*lowered.constant(WeightsOf(lowered.nodes[node].op)).codes));
-      }
-      // Within the budget the largest is the best, outside it the smallest.
-      const bool better = !best || (stored <= bits ? best_stored > bits || stored > best_stored : stored < best_stored);
-      if (better) {
-        best = std::move(lowered);
-        best_stored = stored;
+      BITSTAGE_RETURN_IF_ERROR(precision.status());
+      if (*precision != last) {
+        BITSTAGE_ASSIGN_OR_RETURN(Graph lowered, LowerTo(graph, precision));
+        last = *precision;
+        stored = 0;
+        for (const size_t node : WeightedNodes(lowered)) {
+          stored += 8.0 * static_cast<double>(StoredBytes(*lowered.constant(WeightsOf(lowered.nodes[node].op)).codes));
+        }
+        // Within the budget the largest is the best, outside it the smallest.
+        const bool better =
+            !best || (stored <= bits ? best_stored > bits || stored > best_stored : stored < best_stored);
+        if (better) {
+          best = std::move(lowered);
+          best_stored = stored;
+        }
       }
       if (stored <= bits && stored > kNearEnough * bits) break;
       wanted *= bits / stored * (stored > bits ? 0.995 : 1);
@@ -206,7 +222,7 @@ class Compression {
                                           double points) const {
     const std::vector<int64_t> wanted = Decisions(calibration_.features);
     std::optional<Graph> best;
-    double least = std::log(kLeastNoise);
+    double least = std::log(std::max(kLeastNoise, LeastNoise(menus)));
     double most = std::log(kMostNoise);
     for (int step = 0; step < kPointSteps; ++step) {
       const double middle = step == 0 ? least : (least + most) / 2;
@@ -218,7 +234,7 @@ class Compression {
       } else if (step == 0) {
         return absl::InvalidArgumentError(absl::StrCat("budget: ", points,
                                                        " points cannot be kept with these activations; ", lost,
-                                                       " points are lost with the widest weights"));
+                                                       " points are lost with the quietest weights"));
       } else {
         most = middle;
       }
@@ -236,6 +252,7 @@ class Compression {
 
   const Tensor& images_;
   const Recipe& recipe_;
+  const std::vector<WeightRecipe> menu_;
   ThreadPool* pool_;
   const CompressionProgress& progress_;
   Stopwatch* stopwatch_;
@@ -258,6 +275,7 @@ absl::StatusOr<Graph> Optimized(const Model& model, int* dropped) {
 
 absl::StatusOr<Model> Compress(const Model& model, const Tensor& images, const Recipe& recipe, ThreadPool* pool,
                                const CompressionProgress& progress, Stopwatch* stopwatch) {
+  BITSTAGE_RETURN_IF_ERROR(Validate(recipe));
   int dropped = 0;
   BITSTAGE_ASSIGN_OR_RETURN(Graph graph, Optimized(model, &dropped));
   Model result = model.Clone();

@@ -11,16 +11,15 @@
 #include "absl/strings/str_format.h"
 #include "engine/base/status_macros.h"
 #include "engine/compression/grid_assignment.h"
+#include "engine/compression/precision.h"
 #include "engine/compression/sensitivity.h"
 #include "engine/quant/allocation.h"
 
 namespace bitstage {
 namespace {
 
-// The widest is the trial's, whose noise is extrapolated: each bit more quarters it.
-constexpr std::array<int, 6> kWeightBits = {2, 3, 4, 5, 6, 8};
+// The noise of the widest is extrapolated: each bit more quarters it.
 constexpr std::array<int, 3> kActivationBits = {4, 6, 8};
-constexpr size_t kWidestWeights = kWeightBits.size() - 1;
 constexpr size_t kWidestActivations = kActivationBits.size() - 1;
 constexpr int64_t kImages = 32;  // that noise is measured on
 constexpr int kTrials = 4;
@@ -31,14 +30,14 @@ double Extrapolated(double noise, int from, int to) { return noise * std::pow(4.
 struct Layer {
   size_t node = 0;
   int group = -1;  // of its input
-  std::array<double, kWeightBits.size()> noise{};
-  std::array<std::array<double, kActivationBits.size()>, kWeightBits.size()> cycles{};
-  double ms_a_cycle = 0;
+  std::vector<CodingOption> options;
+  std::vector<std::array<double, kActivationBits.size()>> cycles;  // by option
+  double ms_a_cycle = 1;                                           // until a trial tells
 };
 
 struct Choice {
-  size_t weights = kWidestWeights;
-  size_t activations = kWidestActivations;
+  size_t weights = 0;  // of the layer's options
+  size_t activations = 0;
 };
 
 class Planner {
@@ -53,15 +52,18 @@ class Planner {
         progress_(progress),
         groups_(GroupValues(graph)) {
     for (const size_t node : WeightedNodes(graph)) {
-      layers_.push_back({.node = node, .group = groups_.of_value[static_cast<size_t>(graph.nodes[node].inputs[0])]});
+      Layer& layer = layers_.emplace_back();
+      layer.node = node;
+      layer.group = groups_.of_value[static_cast<size_t>(graph.nodes[node].inputs[0])];
     }
     for (const Layer& layer : layers_) readers_[layer.group].push_back(&layer - layers_.data());
   }
 
-  absl::StatusOr<LatencyPlan> Plan(double ms, bool second_order_rounding) {
-    BITSTAGE_RETURN_IF_ERROR(MeasureNoise(second_order_rounding));
+  absl::StatusOr<LatencyPlan> Plan(double ms, const std::vector<WeightRecipe>& menu, bool second_order_rounding) {
+    BITSTAGE_RETURN_IF_ERROR(MeasureNoise(menu, second_order_rounding));
     BITSTAGE_RETURN_IF_ERROR(AskForPromises());
-    BITSTAGE_RETURN_IF_ERROR(Trial(std::vector<Choice>(layers_.size())).status());
+    BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Choice> quietest, Choose(HUGE_VAL));
+    BITSTAGE_RETURN_IF_ERROR(Trial(quietest).status());
     double aim = ms;
     double fastest = HUGE_VAL;
     for (int trial = 0; trial < kTrials; ++trial) {
@@ -85,14 +87,16 @@ class Planner {
 
  private:
   // Groups of activations alone first, weights alone then; each with the rest in float.
-  absl::Status MeasureNoise(bool second_order_rounding) {
+  absl::Status MeasureNoise(const std::vector<WeightRecipe>& menu, bool second_order_rounding) {
+    const double margin = DecisionMargin(calibration_);
     BITSTAGE_ASSIGN_OR_RETURN(const ActivationNoise alone, ActivationNoise::Create(graph_, images_.Clone(), pool_));
     int64_t done = 0;
     for (size_t a = 0; a < kWidestActivations; ++a) {
       BITSTAGE_ASSIGN_OR_RETURN(const Graph all, WithUniformGrids(kActivationBits[a]));
       for (const auto& [group, readers] : readers_) {
         if (groups_.fixed[static_cast<size_t>(group)]) continue;
-        BITSTAGE_ASSIGN_OR_RETURN(activation_noise_[group][a], alone.OfGroup(all, group));
+        BITSTAGE_ASSIGN_OR_RETURN(const double noise, alone.OfGroup(all, group));
+        activation_noise_[group][a] = noise / margin;
         if (progress_) progress_(++done, static_cast<int64_t>(kWidestActivations * readers_.size()));
       }
     }
@@ -100,15 +104,11 @@ class Planner {
       noise[kWidestActivations] = Extrapolated(noise[kWidestActivations - 1], kActivationBits[kWidestActivations - 1],
                                                kActivationBits[kWidestActivations]);
     }
-    std::vector<LayerPrecision> widths;
-    for (size_t w = 0; w < kWidestWeights; ++w) widths.push_back({.bits = kWeightBits[w]});
-    BITSTAGE_ASSIGN_OR_RETURN(
-        const std::vector<std::vector<CodingEffect>> effects,
-        MeasureSensitivities(graph_, calibration_, images_, widths, second_order_rounding, pool_, progress_));
+    BITSTAGE_ASSIGN_OR_RETURN(std::vector<LayerMenu> menus, MeasureMenus(graph_, calibration_, images_, menu,
+                                                                         second_order_rounding, pool_, progress_));
     for (size_t i = 0; i < layers_.size(); ++i) {
-      for (size_t w = 0; w < kWidestWeights; ++w) layers_[i].noise[w] = effects[i][w].noise;
-      layers_[i].noise[kWidestWeights] =
-          Extrapolated(effects[i].back().noise, kWeightBits[kWidestWeights - 1], kWeightBits[kWidestWeights]);
+      layers_[i].options = std::move(menus[i].options);
+      layers_[i].cycles.resize(layers_[i].options.size());
     }
     return absl::OkStatus();
   }
@@ -116,8 +116,9 @@ class Planner {
   absl::Status AskForPromises() {
     for (size_t a = 0; a < kActivationBits.size(); ++a) {
       BITSTAGE_ASSIGN_OR_RETURN(const Graph grids, WithUniformGrids(kActivationBits[a]));
-      for (size_t w = 0; w < kWeightBits.size(); ++w) {
-        const std::vector<LayerPrecision> precision(layers_.size(), {.bits = kWeightBits[w]});
+      // Every layer has the menu's entries in the same order.
+      for (size_t w = 0; w < layers_[0].options.size(); ++w) {
+        const std::vector<LayerPrecision> precision(layers_.size(), layers_[0].options[w].precision);
         BITSTAGE_ASSIGN_OR_RETURN(const std::vector<double> cycles,
                                   stopwatch_.Promise(TrialModel(grids.Clone(), precision)));
         for (Layer& layer : layers_) layer.cycles[w][a] = cycles[layer.node];
@@ -126,8 +127,8 @@ class Planner {
     return absl::OkStatus();
   }
 
-  // Times the network with these widths, rounded to nearest (what codes say does not matter), and calibrates each layer
-  // by it. The whole time.
+  // Times the network with these codes, rounded to nearest (what they say does not matter, but for alphas, which are
+  // about the same), and calibrates each layer by it. The whole time.
   absl::StatusOr<double> Trial(const std::vector<Choice>& choices) {
     BITSTAGE_ASSIGN_OR_RETURN(Graph grids, WithGrids(choices));
     BITSTAGE_ASSIGN_OR_RETURN(const StepTimes times,
@@ -168,8 +169,8 @@ class Planner {
         for (const ptrdiff_t reader : readers) {
           const Layer& layer = layers_[static_cast<size_t>(reader)];
           LayerOptions& menu = menus.emplace_back();
-          for (size_t w = 0; w < kWeightBits.size(); ++w) {
-            menu.push_back({layer.ms_a_cycle * layer.cycles[w][a], layer.noise[w]});
+          for (size_t w = 0; w < layer.options.size(); ++w) {
+            menu.push_back({layer.ms_a_cycle * layer.cycles[w][a], layer.options[w].noise});
           }
         }
         const double own = fixed ? 0 : activation_noise_.at(group)[a];
@@ -198,9 +199,11 @@ class Planner {
     return choices;
   }
 
-  static std::vector<LayerPrecision> PrecisionOf(const std::vector<Choice>& choices) {
+  [[nodiscard]] std::vector<LayerPrecision> PrecisionOf(const std::vector<Choice>& choices) const {
     std::vector<LayerPrecision> precision;
-    for (const Choice& choice : choices) precision.push_back({.bits = kWeightBits[choice.weights]});
+    for (size_t i = 0; i < choices.size(); ++i) {
+      precision.push_back(layers_[i].options[choices[i].weights].precision);
+    }
     return precision;
   }
 
@@ -251,9 +254,10 @@ class Planner {
 }  // namespace
 
 absl::StatusOr<LatencyPlan> PlanForLatency(const Graph& graph, const Calibration& calibration, const Tensor& images,
-                                           double ms, bool second_order_rounding, Stopwatch& stopwatch,
-                                           ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress) {
-  return Planner(graph, calibration, images, stopwatch, pool, progress).Plan(ms, second_order_rounding);
+                                           double ms, const std::vector<WeightRecipe>& menu, bool second_order_rounding,
+                                           Stopwatch& stopwatch, ThreadPool* pool,
+                                           const std::function<void(int64_t, int64_t)>& progress) {
+  return Planner(graph, calibration, images, stopwatch, pool, progress).Plan(ms, menu, second_order_rounding);
 }
 
 }  // namespace bitstage

@@ -1,9 +1,9 @@
 // Latency: widths of weights and activations under a budget of time ("2 ms": one image, one thread, this CPU).
 //
 // What a layer takes depends on the codes that its kernel meets: narrow ones allow exact Winograd forms and packed
-// weights. So each weighted layer chooses a width of weights, and each group of activations that must share a grid one
-// width for all the layers that read it. Time is predicted by the kernels' own cost models, calibrated layer by layer
-// on a timed trial; the choice is the one of least measured noise within the budget, exact on the convex hull
+// weights. So each weighted layer chooses codes of weights from a menu, and each group of activations that must share a
+// grid one width for all the layers that read it. Time is predicted by the kernels' own cost models, calibrated layer
+// by layer on a timed trial; the choice is the one of least measured noise within the budget, exact on the convex hull
 // (engine/quant/allocation.h): given a group's width, the layers that read it are free, and their curve is the group's.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "engine/base/thread_pool.h"
 #include "engine/compression/calibration.h"
 #include "engine/compression/lowering.h"
+#include "engine/compression/recipe.h"
 #include "engine/graph/model.h"
 
 namespace bitstage {
@@ -39,9 +40,11 @@ struct LatencyPlan {
   double predicted_ms = 0;
 };
 
-// `graph`: as calibrated, float. INVALID_ARGUMENT where the fastest choice takes longer than `ms`, saying how long.
+// `graph`: as calibrated, float. menu: as Recipe::menu, without rates. INVALID_ARGUMENT where the fastest choice takes
+// longer than `ms`, saying how long.
 absl::StatusOr<LatencyPlan> PlanForLatency(const Graph& graph, const Calibration& calibration, const Tensor& images,
-                                           double ms, bool second_order_rounding, Stopwatch& stopwatch,
-                                           ThreadPool* pool, const std::function<void(int64_t, int64_t)>& progress);
+                                           double ms, const std::vector<WeightRecipe>& menu, bool second_order_rounding,
+                                           Stopwatch& stopwatch, ThreadPool* pool,
+                                           const std::function<void(int64_t, int64_t)>& progress);
 
 }  // namespace bitstage

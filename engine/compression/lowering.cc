@@ -133,18 +133,15 @@ class Lowering {
     const Grid& grid = *graph_.value(node.inputs[0]).grid;
     Tensor& weights = *graph_.constant(WeightsOf(node.op)).values;
     const Tensor original = weights.Clone();
-    Tensor folded = weights.Clone();
-    FoldSteps(grid, geometry, /*invert=*/false, folded.Span<float>());
     Tensor gap;  // none where the residual is computed later than the input
     if (node.inputs.size() > 1) gap = std::move(gaps_[static_cast<size_t>(node.inputs[1])]);
     const LayerInputs inputs = {&input, &real, gap.bytes() > 0 ? &gap : nullptr};
     BITSTAGE_ASSIGN_OR_RETURN(
         std::vector<WeightCodes> candidates,
-        RoundLayer(graph_, node, grid, inputs, original, folded, std::span(precision_).subspan(layer, 1), options_));
+        RoundLayer(graph_, node, grid, inputs, original, std::span(precision_).subspan(layer, 1), options_));
     WeightCodes& codes = candidates[0];
-    const std::vector<float> rounded = codes.Dequantized();
+    const std::vector<float> rounded = RealWeights(codes, grid, geometry);
     std::copy(rounded.begin(), rounded.end(), weights.Span<float>().begin());
-    FoldSteps(grid, geometry, /*invert=*/true, weights.Span<float>());
     if (options_.bias_correction && HasPatches(node, input)) {
       const int64_t patches = MaxPatches(geometry);
       CorrectBias(geometry, original.Span<float>(), weights.Span<float>(), PatchMeans(geometry, real, patches),
@@ -190,11 +187,13 @@ WeightCodes RoundWeights(const Shape& shape, std::span<const float> w, const Lay
 
 absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const Node& node,
                                                     const std::optional<Grid>& grid, const LayerInputs& inputs,
-                                                    const Tensor& w, const Tensor& folded,
-                                                    std::span<const LayerPrecision> candidates,
+                                                    const Tensor& w, std::span<const LayerPrecision> candidates,
                                                     const LoweringOptions& options) {
   const Tensor& x_hat = *inputs.rounded;
   const LayerGeometry geometry = GeometryOf(graph, node);
+  const Grid units = grid.value_or(Grid{});
+  Tensor folded = w.Clone();
+  FoldSteps(units, geometry, /*invert=*/false, folded.Span<float>());
   std::vector<WeightCodes> rounded;
   if (!options.second_order_rounding || !HasPatches(node, x_hat)) {
     for (const LayerPrecision& precision : candidates) {
@@ -202,7 +201,6 @@ absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const No
     }
     return rounded;
   }
-  const Grid units = grid.value_or(Grid{});
   std::vector<double> centre;
   if (options.bias_correction) centre = PatchMeans(geometry, x_hat, MaxPatches(geometry));
   const int64_t patches = MaxPatches(geometry);
@@ -244,6 +242,12 @@ absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const No
     BITSTAGE_ASSIGN_OR_RETURN(rounded.back(), RoundSecondOrder(target, rounded.back(), hessians, {.rounds = 3}));
   }
   return rounded;
+}
+
+std::vector<float> RealWeights(const WeightCodes& codes, const std::optional<Grid>& grid, const LayerGeometry& layer) {
+  std::vector<float> weights = codes.Dequantized();
+  if (grid) FoldSteps(*grid, layer, /*invert=*/true, weights);
+  return weights;
 }
 
 void CorrectBias(const LayerGeometry& layer, std::span<const float> w, std::span<const float> w_hat,

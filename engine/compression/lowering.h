@@ -26,6 +26,8 @@ struct LayerPrecision {
   double rate = 0;      // kUniform, above 0: codes for entropy coding at about so many bits (quant/rate_rounding.h);
                         // `bits` and `scale` are then as they come
   int max_alpha = 127;  // SyqWeights
+
+  bool operator==(const LayerPrecision&) const = default;
 };
 
 struct LoweringOptions {
@@ -54,15 +56,17 @@ struct LayerInputs {
 };
 
 // The same for a layer whose inputs are known: scales weighted by how much each weight moves the output, codes by
-// second-order rounding of weights refitted to the rounded input (engine/quant/refit.h). `w`: real numbers; `folded`:
-// the same in units of the grid's steps (grid.h), equal where there is no grid. With bias correction inputs count from
-// their means. Layers whose patches LayerHessians does not gather, or that have too few, are rounded to nearest.
+// second-order rounding of weights refitted to the rounded input (engine/quant/refit.h). `w`: real numbers. Codes are
+// in units of the grid's steps where those differ by channel (grid.h). With bias correction inputs count from their
+// means. Layers whose patches LayerHessians does not gather, or that have too few, are rounded to nearest.
 // One result for each of `candidates`. Without second-order rounding the inputs are not looked at.
 absl::StatusOr<std::vector<WeightCodes>> RoundLayer(const Graph& graph, const Node& node,
                                                     const std::optional<Grid>& grid, const LayerInputs& inputs,
-                                                    const Tensor& w, const Tensor& folded,
-                                                    std::span<const LayerPrecision> candidates,
+                                                    const Tensor& w, std::span<const LayerPrecision> candidates,
                                                     const LoweringOptions& options);
+
+// What such codes stand for, in real numbers.
+std::vector<float> RealWeights(const WeightCodes& codes, const std::optional<Grid>& grid, const LayerGeometry& layer);
 
 // Adds the correction above to `bias`; `w` and `w_hat` in real numbers, the means as PatchMeans gives them for the
 // float network and for the one quantized so far.

@@ -4,8 +4,9 @@
 // with that layer alone quantized, and bits are allotted so that the sum over layers stays within the budget at the
 // least size. What counts as size is what the file takes, where codes are entropy-coded: the options are rates, not
 // widths (engine/quant/rate_rounding.h). Where the paper extrapolates e^{−αb} from 8 bits, three rates are measured
-// here and the others follow the lines through their logarithms; where it rounds a closed form, the allocation is exact
-// on the convex hull (engine/quant/allocation.h). t_i is taken as equal for all layers (it hardly matters).
+// here and the others follow the lines through their logarithms; where it rounds a closed form, the allocation is the
+// best whole one (engine/quant/allocation.h). A menu may hold fixed codes beside, SYQ's or uniform ones, each measured.
+// t_i is taken as equal for all layers (it hardly matters).
 #pragma once
 
 #include <functional>
@@ -20,28 +21,36 @@
 
 namespace bitstage {
 
-// What an adaptive allocation chooses from.
-struct RateOption {
-  double rate = 0;   // LayerPrecision::rate
-  double bits = 0;   // a weight at rest, without scales
+// One way to code a layer, what it takes and what it does.
+struct CodingOption {
+  LayerPrecision precision;
+  double bits = 0;   // of the whole layer at rest: codes, tables and scales
   double noise = 0;  // mean ‖r_z‖² / mean ‖r*‖²
 };
 struct LayerMenu {
   int64_t weights = 0;
-  int64_t outputs = 0;              // scales to be stored
-  std::vector<RateOption> options;  // rising in rate
+  std::vector<CodingOption> options;
 };
 
-// One entry a weighted node.
+// mean ‖r*‖² of the calibration images.
+double DecisionMargin(const Calibration& calibration);
+
+// One menu a weighted node, of the entries of `menu` (Recipe::menu; rates give an option for every quarter bit).
+// `graph` as for MeasureSensitivities.
 absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Calibration& calibration,
-                                                    const Tensor& images, bool second_order_rounding, ThreadPool* pool,
+                                                    const Tensor& images, const std::vector<WeightRecipe>& menu,
+                                                    bool second_order_rounding, ThreadPool* pool,
                                                     const std::function<void(int64_t, int64_t)>& progress);
 
-// The least bits whose summed noise is at most `noise`; the widest codes where even they are noisier.
+// The summed noise of every layer's quietest option.
+double LeastNoise(const std::vector<LayerMenu>& menus);
+
+// The least bits whose summed noise is at most `noise`. INVALID_ARGUMENT where even the quietest options are louder,
+// saying how loud.
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise);
 
 // The least noise with weights and scales in at most `bits` (of storage, not a mean).
-// INVALID_ARGUMENT where even the lowest rates take more, saying how much that is.
+// INVALID_ARGUMENT where even the smallest options take more, saying how much that is.
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits);
 
 // Without a budget: little noise in few bits, by the trade-off that precision.cc states.

@@ -1,11 +1,13 @@
 #include "engine/compression/recipe.h"
 
-#include <vector>
+#include <algorithm>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "engine/base/status_macros.h"
@@ -20,10 +22,15 @@ constexpr absl::string_view kActivationForms =
     "uniform:BITS[/CODE], dqa:N[+M][/CODE], dqa-paper:N[+M] or adaptive:BITS[/CODE]";
 constexpr absl::string_view kBudgetForms =
     "'4.5 bits', '1.2 MB', '300 KB', '-0.5 points', 'noise 0.05', '2 ms' or '900 wire bytes'";
+constexpr absl::string_view kMenuForms =
+    "entries of rates, 2 to 8, uniform:BITS[:channel|layer] and syq:binary|ternary[:pixel[/ALPHA]|row[/ALPHA]|layer], "
+    "with commas between";
 
 absl::Status Refuse(absl::string_view what, absl::string_view text, absl::string_view forms) {
   return absl::InvalidArgumentError(absl::StrCat(what, " '", text, "' is not understood, expected ", forms));
 }
+
+constexpr absl::string_view kRates = "rates";  // the menu's entry
 
 bool ParseInt(absl::string_view text, int low, int high, int* number) {
   return absl::SimpleAtoi(text, number) && *number >= low && *number <= high;
@@ -135,6 +142,52 @@ absl::StatusOr<Budget> ParseBudget(absl::string_view text) {
   return budget;
 }
 
+absl::StatusOr<std::vector<WeightRecipe>> ParseMenu(absl::string_view text) {
+  std::vector<WeightRecipe> menu;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    const absl::string_view name = absl::StripAsciiWhitespace(part);
+    WeightRecipe entry;
+    if (int bits = 0; ParseInt(name, 2, 8, &bits)) {
+      entry = {.method = WeightMethod::kUniform, .bits = bits};
+    } else if (name != kRates) {
+      absl::StatusOr<WeightRecipe> weights = ParseWeights(name);
+      if (!weights.ok() || weights->method == WeightMethod::kAdaptive || weights->only_inner)
+        return Refuse("menu entry", name, kMenuForms);
+      entry = *weights;
+    }
+    if (std::find(menu.begin(), menu.end(), entry) != menu.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("menu: '", name, "' is there twice"));
+    }
+    menu.push_back(entry);
+  }
+  return menu;
+}
+
+std::vector<WeightRecipe> DefaultMenu(const std::optional<Budget>& budget) {
+  if (!budget || budget->kind != BudgetKind::kMilliseconds) return {WeightRecipe{}};
+  std::vector<WeightRecipe> widths;
+  for (const int bits : {2, 3, 4, 5, 6, 8}) widths.push_back({.method = WeightMethod::kUniform, .bits = bits});
+  return widths;
+}
+
+absl::Status Validate(const Recipe& recipe) {
+  if (recipe.weights.method != WeightMethod::kAdaptive) {
+    if (recipe.budget) {
+      return absl::InvalidArgumentError("a budget is for adaptive weights; these have their width given");
+    }
+    if (!recipe.menu.empty()) {
+      return absl::InvalidArgumentError("a menu is for adaptive weights; these have their codes given");
+    }
+  }
+  const bool in_time = recipe.budget && recipe.budget->kind == BudgetKind::kMilliseconds;
+  if (in_time && std::find(recipe.menu.begin(), recipe.menu.end(), WeightRecipe{}) != recipe.menu.end()) {
+    return absl::InvalidArgumentError(
+        "menu: rates have no width that kernels could promise a time for; a budget of time takes widths (2 to 8) and "
+        "SYQ codes");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Recipe> ParseRecipe(absl::string_view json) {
   const auto root = nlohmann::json::parse(json.begin(), json.end(), nullptr, /*allow_exceptions=*/false);
   if (!root.is_object()) return absl::InvalidArgumentError("recipe: expected a JSON object");
@@ -143,15 +196,17 @@ absl::StatusOr<Recipe> ParseRecipe(absl::string_view json) {
     const auto wrong = [&key = key](absl::string_view expected) {
       return absl::InvalidArgumentError(absl::StrCat("recipe: key '", key, "' expects ", expected));
     };
-    if (key == "weights" || key == "activations" || key == "budget") {
+    if (key == "weights" || key == "activations" || key == "budget" || key == "menu") {
       if (!value.is_string()) return wrong("a text");
       const auto text = value.get<std::string>();
       if (key == "weights") {
         BITSTAGE_ASSIGN_OR_RETURN(recipe.weights, ParseWeights(text));
       } else if (key == "activations") {
         BITSTAGE_ASSIGN_OR_RETURN(recipe.activations, ParseActivations(text));
-      } else {
+      } else if (key == "budget") {
         BITSTAGE_ASSIGN_OR_RETURN(recipe.budget, ParseBudget(text));
+      } else {
+        BITSTAGE_ASSIGN_OR_RETURN(recipe.menu, ParseMenu(text));
       }
     } else if (key == "second_order_rounding" || key == "bias_correction") {
       if (!value.is_boolean()) return wrong("true or false");
@@ -197,18 +252,23 @@ std::string Describe(const ActivationRecipe& recipe) {
   return text;
 }
 
-std::string Describe(const Recipe& recipe) {
-  std::string text;
-  switch (recipe.weights.method) {
-    case WeightMethod::kAdaptive: text = "weights adaptive"; break;
+std::string Describe(const WeightRecipe& recipe) {
+  switch (recipe.method) {
+    case WeightMethod::kAdaptive: return "adaptive";
     case WeightMethod::kUniform:
-      text = absl::StrCat(recipe.weights.only_inner ? "weights inner:" : "weights uniform:", recipe.weights.bits, ":",
-                          Name(recipe.weights.scale));
-      break;
-    case WeightMethod::kSyq:
-      text = absl::StrCat("weights syq:", Name(recipe.weights.codebook), ":", Name(recipe.weights.scale));
-      if (recipe.weights.max_alpha != 127) absl::StrAppend(&text, "/", recipe.weights.max_alpha);
-      break;
+      return absl::StrCat(recipe.only_inner ? "inner:" : "uniform:", recipe.bits, ":", Name(recipe.scale));
+    case WeightMethod::kSyq: break;
+  }
+  return absl::StrCat("syq:", Name(recipe.codebook), ":", Name(recipe.scale),
+                      recipe.max_alpha == 127 ? "" : absl::StrCat("/", recipe.max_alpha));
+}
+
+std::string Describe(const Recipe& recipe) {
+  std::string text = absl::StrCat("weights ", Describe(recipe.weights));
+  if (!recipe.menu.empty()) {
+    absl::StrAppend(&text, " of ", absl::StrJoin(recipe.menu, ", ", [](std::string* out, const WeightRecipe& entry) {
+      absl::StrAppend(out, entry == WeightRecipe{} ? std::string(kRates) : Describe(entry));
+    }));
   }
   if (recipe.budget) {
     constexpr absl::string_view kUnits[] = {"of noise over margin", "bits", "bytes", "points", "ms", "wire bytes"};

@@ -13,6 +13,10 @@
 //                                                          (activation_widths.h)
 //   budget       "4.5 bits" · "1.2 MB" · "300 KB" · "-0.5 points" · "noise 0.05" · "2 ms" · "900 wire bytes"
 //                                                         for adaptive weights
+//   menu         ENTRY,ENTRY…                              what adaptive weights choose from, each of
+//                rates                                     codes for entropy coding at 1 … 8 bits in quarters
+//                2 … 8                                     widths, a scale a channel
+//                uniform:…, syq:…                          as for weights, the first and the last layer included
 //
 // A recipe file is a JSON object with these keys and the options below; unknown keys are refused.
 #pragma once
@@ -20,6 +24,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -36,6 +41,8 @@ struct WeightRecipe {
   Codebook codebook = Codebook::kTernary;  // kSyq
   ScaleKind scale = ScaleKind::kChannel;
   int max_alpha = 127;  // kSyq, kRow and kPixel; up to 14 all 3 x 3 convolutions may be exact Winograd ones
+
+  bool operator==(const WeightRecipe&) const = default;
 };
 
 enum class ActivationMethod : uint8_t { kUniform, kDqa, kDqaPaper, kAdaptive };
@@ -69,6 +76,7 @@ struct Recipe {
   WeightRecipe weights;
   ActivationRecipe activations;
   std::optional<Budget> budget;       // absent: the default noise
+  std::vector<WeightRecipe> menu;     // of adaptive weights, kAdaptive here meaning rates; empty: DefaultMenu
   bool second_order_rounding = true;  // GPTQ (arXiv 2210.17323)
   bool bias_correction = true;
   int calibration_images = 1000;
@@ -80,12 +88,21 @@ struct Recipe {
 absl::StatusOr<WeightRecipe> ParseWeights(absl::string_view text);
 absl::StatusOr<ActivationRecipe> ParseActivations(absl::string_view text);
 absl::StatusOr<Budget> ParseBudget(absl::string_view text);
+absl::StatusOr<std::vector<WeightRecipe>> ParseMenu(absl::string_view text);
+
+// Rates; under a budget of time, for which kernels must know widths, 2, 3, 4, 5, 6 and 8 bits. Without SYQ codes, which
+// win neither in bytes nor in time (docs/accuracy.md, "Which codes win").
+std::vector<WeightRecipe> DefaultMenu(const std::optional<Budget>& budget);
+
+// INVALID_ARGUMENT where a budget or a menu does not go with the rest.
+absl::Status Validate(const Recipe& recipe);
 
 // The contents of a recipe file. INVALID_ARGUMENT naming the key.
 absl::StatusOr<Recipe> ParseRecipe(absl::string_view json);
 
 // The recipe in words, for a model's provenance: "weights adaptive (noise 0.05), activations dqa:5+1, GPTQ, …".
 std::string Describe(const Recipe& recipe);
+std::string Describe(const WeightRecipe& recipe);
 std::string Describe(const ActivationRecipe& recipe);
 
 }  // namespace bitstage

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/base/status_macros.h"
+#include "engine/codec/weight_coding.h"
 #include "engine/compression/patches.h"
 #include "engine/quant/adaptive.h"
 #include "engine/quant/rate_rounding.h"
@@ -107,7 +108,7 @@ absl::StatusOr<std::vector<std::vector<CodingEffect>>> MeasureSensitivities(
       const Node& node = graph.nodes[nodes[layer]];
       if (node.inputs[0] != id) continue;
       const Tensor& w = *graph.constant(WeightsOf(node.op)).values;
-      auto codes = RoundLayer(graph, node, std::nullopt, {&value, nullptr, nullptr}, w, w, candidates, options);
+      auto codes = RoundLayer(graph, node, graph.value(id).grid, {&value, nullptr, nullptr}, w, candidates, options);
       if (status = codes.status(); !status.ok()) return;
       rounded[layer] = *std::move(codes);
       if (progress) progress(++done, total);
@@ -127,14 +128,14 @@ absl::StatusOr<std::vector<std::vector<CodingEffect>>> MeasureSensitivities(
     const Tensor original_bias = bias->Clone();
     const std::vector<double>& mean = calibration.patch_means[nodes[layer]];
     for (const WeightCodes& codes : rounded[layer]) {
-      const std::vector<float> candidate = codes.Dequantized();
+      const std::vector<float> candidate = RealWeights(codes, trial.value(node.inputs[0]).grid, geometry);
       std::copy(candidate.begin(), candidate.end(), weights->Span<float>().begin());
       bias = original_bias.Clone();
       if (!mean.empty()) {
         CorrectBias(geometry, original.Span<float>(), candidate, mean, mean, bias->Span<float>());
       }
       BITSTAGE_ASSIGN_OR_RETURN(const Tensor found, RunFeatures(trial, images, /*snap=*/false, pool));
-      effects[layer].push_back({EntropyBits(codes.codes), MeanSquaredDistance(reference, found)});
+      effects[layer].push_back({EntropyBits(codes.codes), StoredBytes(codes), MeanSquaredDistance(reference, found)});
       if (progress) progress(++done, total);
     }
     weights = original.Clone();

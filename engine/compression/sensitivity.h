@@ -50,12 +50,14 @@ class ActivationNoise {
 
 // What one way to code a layer takes and does.
 struct CodingEffect {
-  double bits = 0;   // a weight, entropy-coded, without scales
-  double noise = 0;  // mean ‖r_z‖² with that layer alone coded so and the rest in float
+  double bits = 0;           // a weight, entropy-coded, without scales
+  int64_t stored_bytes = 0;  // of the layer at rest, coded where that is shorter, tables and scales included
+  double noise = 0;          // mean ‖r_z‖² with that layer alone coded so and the rest in float
 };
 
 // For every weighted node and every one of `candidates`, by RoundLayer where second_order_rounding, biases corrected.
-// [weighted node][candidate].
+// `graph`: float; of the grids that it may have the steps alone count, where they differ by channel: codes are in units
+// of them. [weighted node][candidate].
 absl::StatusOr<std::vector<std::vector<CodingEffect>>> MeasureSensitivities(
     const Graph& graph, const Calibration& calibration, const Tensor& images,
     const std::vector<LayerPrecision>& candidates, bool second_order_rounding, ThreadPool* pool,

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/status_macros.h"
@@ -25,22 +25,117 @@ Allocation Summed(std::span<const LayerOptions> layers, std::vector<size_t> choi
   return allocation;
 }
 
-// The best single change of one layer that `score` finds (higher is better, 0 or less: none).
-template <typename Score>
-std::optional<std::vector<size_t>> BestChange(std::span<const LayerOptions> layers, const std::vector<size_t>& choice,
-                                              Score score) {
-  double best = 0;
-  std::optional<std::vector<size_t>> changed;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    for (size_t option = 0; option < layers[i].size(); ++option) {
-      const double value = score(layers[i][choice[i]], layers[i][option]);
-      if (value <= best) continue;
-      best = value;
-      changed = choice;
-      (*changed)[i] = option;
+// The least distortion that layers could have together at a cost, were their options divisible: along their hulls.
+class Relaxation {
+ public:
+  // Requires options.
+  void Add(const LayerOptions& layer) {
+    const std::vector<size_t> hull = LowerHull(layer);
+    cost_ += layer[hull.front()].cost;
+    distortion_ += layer[hull.front()].distortion;
+    for (size_t i = 0; i + 1 < hull.size(); ++i) {
+      const PrecisionOption& now = layer[hull[i]];
+      const PrecisionOption& next = layer[hull[i + 1]];
+      steps_.push_back({next.cost - now.cost, now.distortion - next.distortion});
+    }
+    std::sort(steps_.begin(), steps_.end(),
+              [](const Step& a, const Step& b) { return a.gain * b.cost > b.gain * a.cost; });
+    points_.assign(1, {cost_, distortion_});
+    for (const Step& step : steps_) {
+      points_.push_back({points_.back().cost + step.cost, points_.back().distortion - step.gain});
     }
   }
-  return changed;
+
+  [[nodiscard]] double LeastCost() const { return cost_; }
+
+  // Requires cost >= LeastCost().
+  [[nodiscard]] double At(double cost) const {
+    if (points_.empty()) return 0;
+    const auto next = std::upper_bound(points_.begin(), points_.end(), cost,
+                                       [](double value, const PrecisionOption& point) { return value < point.cost; });
+    if (next == points_.begin()) return points_.front().distortion;
+    const PrecisionOption& last = *(next - 1);
+    if (next == points_.end()) return last.distortion;
+    const double share = (cost - last.cost) / (next->cost - last.cost);
+    return last.distortion + share * (next->distortion - last.distortion);
+  }
+
+ private:
+  struct Step {
+    double cost;
+    double gain;
+  };
+  double cost_ = 0;
+  double distortion_ = 0;
+  std::vector<Step> steps_;              // the steepest first
+  std::vector<PrecisionOption> points_;  // at the ends of steps
+};
+
+// A choice for the first layers.
+struct Partial {
+  double cost = 0;
+  double distortion = 0;
+  size_t before = 0;  // index into the choices one layer shorter
+  size_t option = 0;
+};
+
+// Of `choices` those that no other beats in both respects, rising in cost.
+void DropDominated(std::vector<Partial>& choices) {
+  std::sort(choices.begin(), choices.end(), [](const Partial& a, const Partial& b) {
+    return std::pair(a.cost, a.distortion) < std::pair(b.cost, b.distortion);
+  });
+  size_t kept = 0;
+  for (const Partial& choice : choices) {
+    if (kept == 0 || choice.distortion < choices[kept - 1].distortion) choices[kept++] = choice;
+  }
+  choices.resize(kept);
+}
+
+// AllocateUnderCost from a choice that keeps the budget, `known`.
+Allocation Improved(std::span<const LayerOptions> layers, double budget, Allocation known) {
+  std::vector<Relaxation> rest(layers.size() + 1);  // of the layers from the i-th on
+  for (size_t i = layers.size(); i-- > 0;) {
+    rest[i] = rest[i + 1];
+    rest[i].Add(layers[i]);
+  }
+  std::vector<std::vector<Partial>> open = {{Partial{}}};
+  for (size_t i = 0; i < layers.size(); ++i) {
+    std::vector<Partial>& next = open.emplace_back();
+    const std::vector<Partial>& now = open[i];
+    const Relaxation& behind = rest[i + 1];
+    const auto bound = [&](const Partial& choice) { return choice.distortion + behind.At(budget - choice.cost); };
+    for (size_t before = 0; before < now.size(); ++before) {
+      for (size_t option = 0; option < layers[i].size(); ++option) {
+        const Partial choice = {now[before].cost + layers[i][option].cost,
+                                now[before].distortion + layers[i][option].distortion, before, option};
+        if (!Within(choice.cost + behind.LeastCost(), budget)) continue;
+        if (bound(choice) < known.distortion) next.push_back(choice);
+      }
+    }
+    DropDominated(next);
+    if (next.size() <= kOpenChoices) continue;
+    std::nth_element(next.begin(), next.begin() + kOpenChoices, next.end(),
+                     [&](const Partial& a, const Partial& b) { return bound(a) < bound(b); });
+    next.resize(kOpenChoices);
+  }
+  if (open.back().empty()) return known;
+  std::vector<size_t> choice(layers.size());
+  const auto best = std::ranges::min_element(open.back(), {}, &Partial::distortion);
+  auto at = static_cast<size_t>(best - open.back().begin());
+  for (size_t i = layers.size(); i-- > 0;) {
+    choice[i] = open[i + 1][at].option;
+    at = open[i + 1][at].before;
+  }
+  Allocation found = Summed(layers, std::move(choice));
+  return found.distortion < known.distortion ? found : known;
+}
+
+std::vector<LayerOptions> Swapped(std::span<const LayerOptions> layers) {
+  std::vector<LayerOptions> swapped(layers.begin(), layers.end());
+  for (LayerOptions& layer : swapped) {
+    for (PrecisionOption& option : layer) std::swap(option.cost, option.distortion);
+  }
+  return swapped;
 }
 
 }  // namespace
@@ -107,41 +202,20 @@ absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layer
     return absl::FailedPreconditionError(
         absl::StrCat("the cheapest precision costs ", curve.front().cost, ", more than the budget of ", budget));
   }
-  Allocation best = curve.front();
-  for (const Allocation& point : curve) {
-    if (Within(point.cost, budget)) best = point;
-  }
-  for (;;) {
-    const double left = budget - best.cost;
-    const auto changed = BestChange(layers, best.choice, [&](const PrecisionOption& now, const PrecisionOption& next) {
-      const double more = next.cost - now.cost;
-      if (!(next.distortion < now.distortion) || more > left) return 0.0;
-      return (now.distortion - next.distortion) / std::max(more, std::numeric_limits<double>::min());
-    });
-    if (!changed) return best;
-    best = Summed(layers, *changed);
-  }
+  const auto over =
+      std::find_if(curve.begin(), curve.end(), [&](const Allocation& point) { return !Within(point.cost, budget); });
+  return Improved(layers, budget, *(over - 1));
 }
 
 absl::StatusOr<Allocation> AllocateUnderDistortion(std::span<const LayerOptions> layers, double budget) {
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
-  const auto within = std::find_if(curve.begin(), curve.end(),
-                                   [&](const Allocation& point) { return Within(point.distortion, budget); });
-  if (within == curve.end()) {
+  if (!Within(curve.back().distortion, budget)) {
     return absl::FailedPreconditionError(absl::StrCat("the finest precision distorts by ", curve.back().distortion,
                                                       ", more than the budget of ", budget));
   }
-  Allocation best = *within;
-  for (;;) {
-    const double left = budget - best.distortion;
-    const auto changed = BestChange(layers, best.choice, [&](const PrecisionOption& now, const PrecisionOption& next) {
-      const double more = next.distortion - now.distortion;
-      if (!(next.cost < now.cost) || more > left) return 0.0;
-      return (now.cost - next.cost) / std::max(more, std::numeric_limits<double>::min());
-    });
-    if (!changed) return best;
-    best = Summed(layers, *changed);
-  }
+  BITSTAGE_ASSIGN_OR_RETURN(Allocation best, AllocateUnderCost(Swapped(layers), budget));
+  std::swap(best.cost, best.distortion);
+  return best;
 }
 
 }  // namespace bitstage

@@ -16,12 +16,12 @@ constexpr size_t kActivationsAtFirst = 8;
 
 std::string Layers(const Report& report, const ModelReport& model) {
   if (model.layers.empty()) return "";
-  std::string html =
-      absl::StrCat("<h3>Layers</h3>\n<figure>", LayerChart(report, model),
-                   "<figcaption>In the order of execution. <span class=\"key\"><i class=\"swatch\"></i>uniform</span> "
-                   "<span class=\"key\"><i class=\"swatch ternary\"></i>ternary</span> "
-                   "<span class=\"key\"><i class=\"swatch binary\"></i>binary</span> "
-                   "<span class=\"key\"><i class=\"swatch round\"></i>activations</span></figcaption></figure>\n");
+  std::string html = absl::StrCat(
+      "<h3>Layers</h3>\n<p class=\"sub\">", Escape(model.codes), "</p>\n<figure>", LayerChart(report, model),
+      "<figcaption>In the order of execution. <span class=\"key\"><i class=\"swatch\"></i>uniform</span> "
+      "<span class=\"key\"><i class=\"swatch ternary\"></i>ternary</span> "
+      "<span class=\"key\"><i class=\"swatch binary\"></i>binary</span> "
+      "<span class=\"key\"><i class=\"swatch round\"></i>activations</span></figcaption></figure>\n");
   std::string table =
       "<table><thead><tr><th scope=\"col\" class=\"n\">#</th><th scope=\"col\">layer</th><th scope=\"col\">op</th>"
       "<th scope=\"col\">weights</th><th scope=\"col\" class=\"n\">bits</th><th scope=\"col\">codes</th>"

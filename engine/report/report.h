@@ -79,6 +79,7 @@ struct ModelReport {
   int64_t macs = 0;
   std::optional<Accuracy> accuracy = {};
   std::optional<Paired> paired = {};
+  std::string codes = {};          // of all weights, in words
   std::vector<Layer> layers = {};  // those with weights
   std::vector<Boundary> boundaries = {};
   std::vector<Activation> activations = {};

@@ -87,8 +87,9 @@ void PrintReport(const Model& model, const ModelSummary& summary, const std::str
   PrintLayers(summary, file_bytes, console);
   out << "\n"
       << "parameters      " << Thousands(summary.parameters) << ", of them " << Thousands(summary.weights)
-      << " weights of " << absl::StrFormat("%.2f", summary.bits_per_weight) << " bits, scales included\n"
-      << "file            " << Thousands(file_bytes) << " bytes; as float32 " << Thousands(summary.float32_bytes)
+      << " weights of " << absl::StrFormat("%.2f", summary.bits_per_weight) << " bits, scales included\n";
+  if (!summary.codes.empty()) out << "codes           " << DescribeCodes(summary.codes) << "\n";
+  out << "file            " << Thousands(file_bytes) << " bytes; as float32 " << Thousands(summary.float32_bytes)
       << " (" << Times(summary.float32_bytes, file_bytes) << "), as int8 " << Thousands(summary.int8_bytes) << " ("
       << Times(summary.int8_bytes, file_bytes) << ")\n"
       << "inputs          " << DescribeValues(model.graph, model.graph.inputs) << "\n"
@@ -158,9 +159,17 @@ Json ToJson(const LayerSummary& layer, int64_t file_bytes) {
           {"macs", layer.macs}};
 }
 
+Json ToJson(const CodesSummary& codes) {
+  return {{"codebook", codes.codebook},     {"scale", codes.scale.empty() ? Json() : Json(codes.scale)},
+          {"layers", codes.layers},         {"weights", codes.weights},
+          {"least_bits", codes.least_bits}, {"most_bits", codes.most_bits}};
+}
+
 Json ToJson(const Model& model, const ModelSummary& summary, const std::string& path, int64_t file_bytes) {
   Json layers = Json::array();
   for (const LayerSummary& layer : summary.layers) layers.push_back(ToJson(layer, file_bytes));
+  Json codes = Json::array();
+  for (const CodesSummary& same : summary.codes) codes.push_back(ToJson(same));
   const Provenance& from = model.provenance;
   Json json = {{"file", std::filesystem::path(path).filename().string()},
                {"name", model.name},
@@ -183,6 +192,7 @@ Json ToJson(const Model& model, const ModelSummary& summary, const std::string& 
                  {"tool_version", from.tool_version},
                  {"notes", from.notes}}},
                {"stage", nullptr},
+               {"codes", std::move(codes)},
                {"layers", std::move(layers)}};
   if (model.stage) {
     json["stage"] = {

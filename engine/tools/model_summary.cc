@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "engine/codec/weight_coding.h"
 
 namespace bitstage {
@@ -46,7 +47,38 @@ int64_t BytesAtRest(const Constant& constant) {
   return constant.values ? static_cast<int64_t>(constant.values->bytes()) : StoredBytes(*constant.codes);
 }
 
+void Count(const LayerSummary& layer, std::vector<CodesSummary>& codes) {
+  auto same = std::ranges::find_if(
+      codes, [&](const CodesSummary& other) { return other.codebook == layer.codebook && other.scale == layer.scale; });
+  if (same == codes.end()) {
+    same = codes.insert(codes.end(), {.codebook = layer.codebook,
+                                      .scale = layer.scale,
+                                      .layers = 0,
+                                      .weights = 0,
+                                      .least_bits = layer.bits,
+                                      .most_bits = layer.bits});
+  }
+  ++same->layers;
+  same->weights += layer.weights->elements();
+  same->least_bits = std::min(same->least_bits, layer.bits);
+  same->most_bits = std::max(same->most_bits, layer.bits);
+}
+
 }  // namespace
+
+std::string DescribeCodes(const std::vector<CodesSummary>& codes) {
+  return absl::StrJoin(codes, ", ", [](std::string* out, const CodesSummary& same) {
+    absl::StrAppend(out, same.layers, same.layers == 1 ? " layer " : " layers ", same.codebook);
+    if (same.scale.empty()) return;
+    absl::StrAppend(out, " (");
+    if (same.codebook == Name(Codebook::kUniform)) {
+      absl::StrAppend(out, same.least_bits);
+      if (same.most_bits > same.least_bits) absl::StrAppend(out, " to ", same.most_bits);
+      absl::StrAppend(out, " bits, ");
+    }
+    absl::StrAppend(out, "a scale a ", same.scale, ")");
+  });
+}
 
 std::string DescribeGrid(const std::optional<Grid>& grid) {
   if (!grid) return "float";
@@ -76,6 +108,7 @@ ModelSummary Summarize(const Model& model) {
       layer.bits = weights.codes ? weights.codes->BitsAtRest() : 32;
       layer.codebook = weights.codes ? std::string(Name(weights.codes->codebook)) : "float32";
       layer.scale = weights.codes ? std::string(Name(weights.codes->kind)) : "";
+      Count(layer, summary.codes);
     }
     for (const ConstantId id : ConstantsOf(node.op)) {
       if (counted[static_cast<size_t>(id)]) continue;

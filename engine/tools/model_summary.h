@@ -27,8 +27,22 @@ struct LayerSummary {
   int64_t macs = 0;
 };
 
+// Layers whose weights are coded alike.
+struct CodesSummary {
+  std::string codebook;
+  std::string scale;
+  int64_t layers = 0;
+  int64_t weights = 0;
+  double least_bits = 0;  // LayerSummary::bits
+  double most_bits = 0;
+};
+
+// "16 layers uniform (2 to 8 bits, a scale a channel), 3 layers ternary (a scale a layer)".
+std::string DescribeCodes(const std::vector<CodesSummary>& codes);
+
 struct ModelSummary {
   std::vector<LayerSummary> layers;  // in the order of execution
+  std::vector<CodesSummary> codes;   // in the order in which layers have them
   int64_t parameters = 0;            // weights, biases and other constants
   int64_t weights = 0;               // of Conv, ConvTranspose and FullyConnected alone
   double bits_per_weight = 0;        // codes, scales and alphas at rest, over `weights`

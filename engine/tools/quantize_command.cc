@@ -71,9 +71,10 @@ absl::StatusOr<Recipe> RecipeFrom(const Arguments& arguments) {
   if (arguments.Has("budget")) {
     BITSTAGE_ASSIGN_OR_RETURN(recipe.budget, ParseBudget(arguments.Get("budget")));
   }
-  if (recipe.budget && recipe.weights.method != WeightMethod::kAdaptive) {
-    return absl::InvalidArgumentError("a budget is for adaptive weights; these have their width given");
+  if (arguments.Has("menu")) {
+    BITSTAGE_ASSIGN_OR_RETURN(recipe.menu, ParseMenu(arguments.Get("menu")));
   }
+  BITSTAGE_RETURN_IF_ERROR(Validate(recipe));
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t images, arguments.Int("images", recipe.calibration_images, 1, 100000));
   recipe.calibration_images = static_cast<int>(images);
   BITSTAGE_ASSIGN_OR_RETURN(const int64_t stages, arguments.Int("stages", recipe.stages, 2, kMaxStages));
@@ -145,11 +146,12 @@ absl::Status RunQuantize(const Arguments& arguments, Console& console) {
   quantized.provenance.tool_version = std::string(ToolVersion());
   const std::string output = arguments.Get("output");
   BITSTAGE_RETURN_IF_ERROR(WriteModelFile(quantized, output));
-  const double bits_per_weight = Summarize(quantized).bits_per_weight;
+  const ModelSummary summary = Summarize(quantized);
+  const double bits_per_weight = summary.bits_per_weight;
   std::error_code error;
   const auto file_bytes = static_cast<int64_t>(std::filesystem::file_size(output, error));
   console.out << output << ": " << absl::StrFormat("%.2f", bits_per_weight) << " bits a weight, " << file_bytes
-              << " bytes\n";
+              << " bytes; " << DescribeCodes(summary.codes) << '\n';
   Json json = {{"bits_per_weight", bits_per_weight}, {"file_bytes", file_bytes}};
   if (recipe.budget && recipe.budget->kind == BudgetKind::kMilliseconds) {
     BITSTAGE_ASSIGN_OR_RETURN(const StepTimes times, stopwatch.Time(quantized));
@@ -185,6 +187,10 @@ Command QuantizeCommand() {
           "--budget       of adaptive weights: '4.5 bits', '300 KB', '1.2 MB', '-0.5 points', 'noise 0.05'; widths\n"
           "               of activations too: '2 ms' (one image, one thread, this CPU), '900 wire bytes' (that an\n"
           "               image sends between the stages of --stages)\n"
+          "--menu         what adaptive weights choose from, layer by layer, by measured noise: rates (codes for\n"
+          "               entropy coding; the default), 2 to 8 (bits; 2,3,4,5,6,8 are the default under a budget of "
+          "time),\n"
+          "               uniform:BITS:layer, syq:binary|ternary[:pixel|row|layer]; 'syq:ternary:pixel/14,2,3,4', say\n"
           "PATH           a CIFAR-10 or MNIST file, a folder or a tar of JPEG and PNG images\n"
           "A recipe file is a JSON object of the same names; flags win over it.",
       .flags = {{.name = "calibration",
@@ -196,6 +202,7 @@ Command QuantizeCommand() {
                 {.name = "weights", .value = "HOW", .help = "how weights are coded"},
                 {.name = "activations", .value = "HOW", .help = "how activations are coded"},
                 {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
+                {.name = "menu", .value = "ENTRY,…", .help = "what adaptive weights choose from"},
                 {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
                 {.name = "images", .value = "N", .help = "how many images calibrate (1000, as memory allows)"},
                 {.name = "link",

@@ -133,7 +133,8 @@ report::ModelReport DescribeModel(const Model& model, const std::string& name, i
                                 .file_bytes = file_bytes,
                                 .bits_per_weight = summary.bits_per_weight,
                                 .weights = summary.weights,
-                                .macs = summary.macs};
+                                .macs = summary.macs,
+                                .codes = DescribeCodes(summary.codes)};
   for (size_t i = 0; i < summary.layers.size(); ++i) {
     const LayerSummary& layer = summary.layers[i];
     if (!layer.weights) continue;

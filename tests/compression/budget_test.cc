@@ -108,6 +108,24 @@ TEST(BudgetOfTime, IsMetAndSpentWhereMoreWouldBeBetter) {
   }
 }
 
+TEST(BudgetOfTime, IsMetWithTheCodesOfAMenuWhereWidthsAreTooSlow) {
+  const Tensor images = RandomTensor({12, 3, 12, 12}, 5);
+  FakeStopwatch stopwatch;
+  const std::string budget = "0.8 ms";
+  EXPECT_THAT(
+      std::string(Compress(FloatModel(), images, WithBudget(budget), nullptr, {}, &stopwatch).status().message()),
+      HasSubstr("cannot be met"));
+  Recipe recipe = WithBudget(budget);
+  recipe.menu = *ParseMenu("syq:binary:pixel,syq:ternary:layer,8");
+  const auto model = Compress(FloatModel(), images, recipe, nullptr, {}, &stopwatch);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_LE(TimeOf(model), 0.8);
+  for (const size_t node : WeightedNodes(model->graph)) {
+    const WeightCodes& codes = *model->graph.constant(WeightsOf(model->graph.nodes[node].op)).codes;
+    EXPECT_TRUE(codes.codebook != Codebook::kUniform || codes.bits == 8) << codes.bits;
+  }
+}
+
 TEST(BudgetOfTime, IsMetOnAMachineSlowerThanItsKernelsPromise) {
   const Tensor images = RandomTensor({12, 3, 12, 12}, 5);
   FakeStopwatch slow(3);

@@ -10,16 +10,16 @@ namespace {
 
 // What a rate takes here is what it is called, and noise falls by the ideal four a bit.
 LayerMenu Menu(int64_t weights, double noise_at_two_bits) {
-  LayerMenu menu{weights, 1, {}};
+  LayerMenu menu{weights, {}};
   for (double rate = 1; rate <= 8; rate += 0.5) {
-    menu.options.push_back({rate, rate, noise_at_two_bits * std::pow(0.25, rate - 2)});
+    menu.options.push_back(
+        {{.rate = rate}, rate * static_cast<double>(weights), noise_at_two_bits * std::pow(0.25, rate - 2)});
   }
   return menu;
 }
 
-const RateOption& OptionOf(const LayerMenu& menu, const LayerPrecision& precision) {
-  return *std::find_if(menu.options.begin(), menu.options.end(),
-                       [&](const RateOption& option) { return option.rate == precision.rate; });
+const CodingOption& OptionOf(const LayerMenu& menu, const LayerPrecision& precision) {
+  return *std::ranges::find(menu.options, precision, &CodingOption::precision);
 }
 
 double Noise(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecision>& precision) {
@@ -28,10 +28,10 @@ double Noise(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecisi
   return sum;
 }
 
-double Weights(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecision>& precision) {
+double Bits(const std::vector<LayerMenu>& menus, const std::vector<LayerPrecision>& precision) {
   double sum = 0;
   for (size_t i = 0; i < menus.size(); ++i) {
-    sum += static_cast<double>(menus[i].weights) * OptionOf(menus[i], precision[i]).bits;
+    sum += OptionOf(menus[i], precision[i]).bits;
   }
   return sum;
 }
@@ -50,12 +50,12 @@ TEST(Allocate, NoCheaperAssignmentMeetsTheSameNoise) {
   for (const double noise : {3.0, 0.3, 0.02}) {
     const auto precision = AllocateForNoise(menus, noise).value();
     EXPECT_LE(Noise(menus, precision), noise);
-    const double cost = Weights(menus, precision);
-    for (const RateOption& a : menus[0].options) {
-      for (const RateOption& b : menus[1].options) {
-        for (const RateOption& c : menus[2].options) {
-          if (100 * (a.bits + b.bits + c.bits) < cost) {
-            EXPECT_GT(a.noise + b.noise + c.noise, noise) << a.rate << " " << b.rate << " " << c.rate;
+    const double cost = Bits(menus, precision);
+    for (const CodingOption& a : menus[0].options) {
+      for (const CodingOption& b : menus[1].options) {
+        for (const CodingOption& c : menus[2].options) {
+          if (a.bits + b.bits + c.bits < cost * (1 - 1e-9)) {
+            EXPECT_GT(a.noise + b.noise + c.noise, noise);
           }
         }
       }
@@ -67,9 +67,9 @@ TEST(Allocate, SizeIsKeptAndTooSmallASizeIsRefused) {
   const std::vector<LayerMenu> menus = {Menu(10000, 1.0), Menu(50000, 2.0)};
   const auto precision = AllocateForSize(menus, 60000 * 4);
   ASSERT_TRUE(precision.ok()) << precision.status();
-  EXPECT_LE(Weights(menus, *precision), 60000 * 4);
-  EXPECT_GT(Weights(menus, *precision), 60000 * 3);
-  EXPECT_EQ(AllocateForSize(menus, 60000).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_LE(Bits(menus, *precision), 60000 * 4);
+  EXPECT_GT(Bits(menus, *precision), 60000 * 3);
+  EXPECT_EQ(AllocateForSize(menus, 59999).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(AllocateByDefault, WidensOnlyAsFarAsTheNoiseAsksAndManagesScalesThatOutweighTheWeights) {
@@ -79,7 +79,7 @@ TEST(AllocateByDefault, WidensOnlyAsFarAsTheNoiseAsksAndManagesScalesThatOutweig
   EXPECT_EQ(rate(Menu(1000000, 1.1)), 3.5) << "quiet enough to pass, and more would be over the usual size";
   EXPECT_EQ(rate(Menu(1000000, 1e6)), 5) << "loud whatever is done: up to the largest size";
   LayerMenu scales = Menu(9, 0.5);
-  scales.outputs = 9;
+  for (CodingOption& option : scales.options) option.bits += 9 * 32;
   EXPECT_TRUE(AllocateByDefault({scales}).ok());
 }
 

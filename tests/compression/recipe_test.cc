@@ -90,6 +90,37 @@ TEST(ParseBudget, TakesBitsBytesPointsAndNoise) {
   }
 }
 
+TEST(ParseMenu, TakesRatesWidthsAndSyqCodesInAnyOrder) {
+  const auto menu = ParseMenu("rates, syq:binary:row/14,2,uniform:3:layer ,syq:ternary:layer");
+  ASSERT_TRUE(menu.ok()) << menu.status();
+  ASSERT_EQ(menu->size(), 5u);
+  EXPECT_EQ((*menu)[0], WeightRecipe{});
+  EXPECT_EQ((*menu)[1], *ParseWeights("syq:binary:row/14"));
+  EXPECT_EQ((*menu)[2], *ParseWeights("uniform:2"));
+  EXPECT_EQ((*menu)[3].scale, ScaleKind::kLayer);
+  EXPECT_EQ(*ParseRecipe(R"({"menu": "2,3"})")->menu.begin(), *ParseWeights("uniform:2"));
+  Recipe recipe;
+  recipe.menu = *menu;
+  EXPECT_THAT(Describe(recipe), HasSubstr("weights adaptive of rates, syq:binary:row/14, uniform:2:ch"));
+}
+
+TEST(ParseMenu, NamesTheEntryThatItDoesNotUnderstand) {
+  for (const char* entry : {"", "1", "9", "3.5", "adaptive", "syq", "syq:ternary:channel", "rate", "-2", "inner:4"}) {
+    const auto menu = ParseMenu(std::string("2,") + entry);
+    EXPECT_EQ(menu.status().code(), absl::StatusCode::kInvalidArgument) << entry;
+    EXPECT_THAT(
+        std::string(menu.status().message()),
+        HasSubstr(std::string("menu entry '") + entry + "' is not understood, expected entries of rates, 2 to"));
+  }
+  EXPECT_THAT(std::string(ParseMenu("3,uniform:3").status().message()), HasSubstr("'uniform:3' is there twice"));
+}
+
+TEST(DefaultMenu, IsOfRatesAndOfWidthsWhereKernelsMustKnowThem) {
+  EXPECT_EQ(DefaultMenu(std::nullopt), *ParseMenu("rates"));
+  EXPECT_EQ(DefaultMenu(*ParseBudget("3 bits")), *ParseMenu("rates"));
+  EXPECT_EQ(DefaultMenu(*ParseBudget("2 ms")), *ParseMenu("2,3,4,5,6,8"));
+}
+
 TEST(ParseRecipe, ReadsAFileAndNamesAWrongKey) {
   const auto recipe = ParseRecipe(
       R"({"weights": "uniform:4", "activations": "dqa:5+1", "second_order_rounding": false, "calibration_images": 20,

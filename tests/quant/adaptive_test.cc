@@ -149,15 +149,28 @@ TEST(Allocation, EveryPointOfTheCurveIsTheBestOfAllAllocationsAtItsCost) {
   }
 }
 
-TEST(Allocation, StaysWithinEitherBudgetAndNearTheBest) {
-  for (uint32_t seed = 100; seed < 120; ++seed) {
-    const std::vector<LayerOptions> layers = RandomLayers(seed, 4);
+// Mixed menus: codes that take little and distort much beside widths, some of them worth nothing.
+std::vector<LayerOptions> WithOddOptions(std::vector<LayerOptions> layers, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(0, 1);
+  for (LayerOptions& layer : layers) {
+    layer.push_back({0.5 * layer.front().cost, (1 + 3 * uniform(random)) * layer.front().distortion});
+    layer.push_back({layer.back().cost * uniform(random), layer.front().distortion * uniform(random)});
+  }
+  return layers;
+}
+
+TEST(Allocation, IsTheBestOfAllWithinEitherBudget) {
+  for (uint32_t seed = 100; seed < 160; ++seed) {
+    const std::vector<LayerOptions> layers = WithOddOptions(RandomLayers(seed, 5), seed);
     const auto curve = AllocationCurve(layers);
-    const double cost_budget = 0.5 * (curve->front().cost + curve->back().cost);
+    const double share = 0.1 + 0.8 * (seed - 100) / 60;
+    const double cost_budget = (1 - share) * curve->front().cost + share * curve->back().cost;
     const auto by_cost = AllocateUnderCost(layers, cost_budget);
     ASSERT_TRUE(by_cost.ok());
     EXPECT_LE(by_cost->cost, cost_budget);
-    const double distortion_budget = std::sqrt(curve->front().distortion * curve->back().distortion);
+    const double distortion_budget =
+        std::pow(curve->front().distortion, 1 - share) * std::pow(curve->back().distortion, share);
     const auto by_distortion = AllocateUnderDistortion(layers, distortion_budget);
     ASSERT_TRUE(by_distortion.ok());
     EXPECT_LE(by_distortion->distortion, distortion_budget);
@@ -167,9 +180,27 @@ TEST(Allocation, StaysWithinEitherBudgetAndNearTheBest) {
       if (cost <= cost_budget) least_distortion = std::min(least_distortion, distortion);
       if (distortion <= distortion_budget) least_cost = std::min(least_cost, cost);
     });
-    EXPECT_LE(by_cost->distortion, 1.6 * least_distortion);
-    EXPECT_LE(by_distortion->cost, 1.15 * least_cost);
+    EXPECT_LE(by_cost->distortion, least_distortion * (1 + 1e-9)) << seed;
+    EXPECT_LE(by_distortion->cost, least_cost * (1 + 1e-9)) << seed;
   }
+}
+
+// Sixty layers, all alike: nearly everything ties.
+TEST(Allocation, OfManyAlikeLayersIsNoWorseThanTheCurveAndEndsSoon) {
+  std::vector<LayerOptions> layers;
+  for (int i = 0; i < 60; ++i) {
+    LayerOptions& layer = layers.emplace_back();
+    for (int step = 0; step < 30; ++step) layer.push_back({100.0 + 25 * step + 0.1 * i, std::exp2(-0.5 * step)});
+  }
+  const auto curve = AllocationCurve(layers);
+  const double budget = curve->front().cost * 1.7;
+  const auto over =
+      std::find_if(curve->begin(), curve->end(), [&](const Allocation& point) { return point.cost > budget; });
+  const auto found = AllocateUnderCost(layers, budget);
+  ASSERT_TRUE(found.ok());
+  EXPECT_LE(found->cost, budget);
+  EXPECT_LE(found->distortion, (over - 1)->distortion);
+  EXPECT_TRUE(AllocateUnderCost(layers, HUGE_VAL).ok());
 }
 
 TEST(Allocation, RefusesBudgetsOutOfReachAndLayersWithoutOptions) {

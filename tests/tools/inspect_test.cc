@@ -67,6 +67,16 @@ TEST_F(InspectTest, CountsTheTinyModelByHand) {
   EXPECT_EQ(summary.int8_bytes, 8 + 2 * 4 + 8);
 }
 
+TEST_F(InspectTest, NamesTheCodesOfAMixedModelByTheLayersThatHaveThem) {
+  EXPECT_EQ(DescribeCodes(Summarize(TinyModel()).codes), "1 layer ternary (a scale a layer)");
+  EXPECT_EQ(DescribeCodes({{.codebook = "uniform", .scale = "channel", .layers = 14, .least_bits = 2, .most_bits = 8},
+                           {.codebook = "binary", .scale = "pixel", .layers = 1, .least_bits = 1, .most_bits = 1},
+                           {.codebook = "uniform", .scale = "layer", .layers = 2, .least_bits = 4, .most_bits = 4},
+                           {.codebook = "float32", .scale = "", .layers = 1}}),
+            "14 layers uniform (2 to 8 bits, a scale a channel), 1 layer binary (a scale a pixel), "
+            "2 layers uniform (4 bits, a scale a layer), 1 layer float32");
+}
+
 TEST_F(InspectTest, DescribesGridsInAFewWords) {
   EXPECT_EQ(DescribeGrid(std::nullopt), "float");
   EXPECT_EQ(DescribeGrid(Grid{.bits = {4}}), "4 bits");
@@ -107,7 +117,7 @@ TEST_F(InspectTest, PrintsATableWhoseBytesAddUpToTheFile) {
   for (const char* words :
        {"Conv 3x3 g2", "ternary", "pixel", "preprocessing   BGR 8x8, center_crop of shorter side 10",
         "labels          4: background | cat", "entropy tables  for 1 value(s) at which",
-        "with everything, stage 2 of 3", "100.0 %"}) {
+        "with everything, stage 2 of 3", "codes           1 layer ", "ternary (a scale a ", "100.0 %"}) {
     EXPECT_THAT(result.out, HasSubstr(words));
   }
   EXPECT_EQ(result.out.find('\x1b'), std::string::npos) << "escape sequences without a terminal";
