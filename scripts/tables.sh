@@ -45,7 +45,7 @@ images_of() {
       calibration=(--calibration "$data/imagenet/samples_orig_300.tar") test=()
       study_test=(--data "$data/voc/voc_person_120.tar" --class-map "$(classes_of "$1")") batch=10
       # 513 x 513: 0.9 s an image and scheme, 110 MB an image of a batch
-      [[ $1 != *deeplab* ]] || study_test+=(--data-end 40) batch=5 ;;
+      [[ $1 != *deeplab* ]] || study_test+=(--data-end 20) batch=5 ;;
     *)
       calibration=(--calibration "$data/imagenet/val227_1000.tar" --calibration-begin 900)
       test=(--data "$data/imagenet/val227_1000.tar" --limit 900)
