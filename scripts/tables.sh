@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Regenerates the tables of docs/accuracy.md from the test data (README): what each method keeps of each network.
-#   scripts/tables.sh [TABLE…]        default, widths, activations, sizes, segmentation, syq, adaptive, dqa, greedy,
-#                                     blocks; else all
+#   scripts/tables.sh [TABLE…]        default, widths, activations, sizes, menus, segmentation, syq, adaptive, dqa,
+#                                     greedy, blocks; else all
 # BITSTAGE_NETWORKS="NAME…" leaves out the rows of other networks.
 # Every piece is kept in build/tables and made only where it is missing, so that a run that was stopped goes on where it
 # was; delete a piece to make it anew. Hours of CPU for all (`greedy` and `widths` take most of them).
@@ -129,6 +129,56 @@ table_sizes() {
       piece "sizes-$name-$bits" quantized_row "$name" --budget "$bits bits"
     done
   done
+}
+
+# A row of what a menu gives within a budget, with images that are not tested beside: agreement on the lossless training
+# images 1000–3999 and on 4,000 lossy ones; calibrated on the first 1,000.
+menu_row() {
+  local name=cifar10_resnet20 budget=$1 menu=$2 work set
+  work=$(mktemp -d)
+  if ! "$model_tool" quantize "$data/models/$name/model.onnx" --calibration "$data/cifar10/data_batch_1_first4000.bin" \
+    --calibration-end 1000 --budget "$budget" ${menu:+--menu "$menu"} -o "$work/m.bitstage" --json \
+    >"$work/q.json" 2>"$work/error"; then
+    echo "| $budget | ${menu:-default} | refused: $(tr '\r' '\n' <"$work/error" | sed -n 's/.*budget: //p') | | | | | | |"
+    rm -r "$work"
+    return
+  fi
+  for set in "data_batch_1_first4000.bin --skip 1000" "train_jpeg_50000.bin --limit 4000" test_batch_first800.bin; do
+    # shellcheck disable=SC2086 # a file and its flags
+    "$model_tool" evaluate "$work/m.bitstage" --data "$data/cifar10/"$set --against "$data/models/$name/model.onnx" \
+      --json | tail -n 1 >>"$work/e.json"
+  done
+  "$model_tool" inspect "$work/m.bitstage" --json >"$work/i.json"
+  python3 - "$budget" "${menu:-default}" "$work/q.json" "$work/i.json" "$work/e.json" <<'PYTHON'
+import json, sys
+budget, menu = sys.argv[1:3]
+q = json.loads(open(sys.argv[3]).read().splitlines()[-1])
+layers = json.loads(open(sys.argv[4]).read().splitlines()[-1])["codes"]
+lossless, lossy, test = (json.loads(line) for line in open(sys.argv[5]))
+syq = sum(codes["layers"] for codes in layers if codes["codebook"] != "uniform")
+ms = f"{q['measured_ms']:.4f}" if "measured_ms" in q else "–"
+print(f"| {budget} | {menu} | {syq} of {sum(codes['layers'] for codes in layers)} | {q['bits_per_weight']:.2f} | {ms} "
+      f"| {100 * lossless['agreement']:.2f} | {100 * lossy['agreement']:.2f} | {100 * test['top1']:.2f} "
+      f"| {100 * test['agreement']:.2f} |")
+PYTHON
+  rm -r "$work"
+}
+
+table_menus() {
+  echo "### ResNet-20 within budgets, with and without SYQ codes in the menu"
+  echo "| budget | menu | layers with SYQ codes | bits a weight | ms | agreement, lossless | lossy | test top-1 | test agreement |"
+  echo "|---|---|---|---|---|---|---|---|---|"
+  local syq="syq:binary:pixel,syq:binary:row,syq:binary:layer,syq:ternary:pixel,syq:ternary:row,syq:ternary:layer"
+  local budget
+  wanted cifar10_resnet20 || return 0
+  for budget in 2.35 1.7 1.4; do
+    piece "menus-$budget-rates" menu_row "$budget bits" ""
+    piece "menus-$budget-syq" menu_row "$budget bits" "rates,$syq"
+  done
+  piece "menus-1.7-widths" menu_row "1.7 bits" "rates,2"
+  budget=${BITSTAGE_TABLES_MS:-0.092}  # of the machine that the documents were measured on
+  piece "menus-$budget-ms" menu_row "$budget ms" ""
+  piece "menus-$budget-ms-syq" menu_row "$budget ms" "2,3,4,5,6,8,$syq,syq:ternary:pixel/14"
 }
 
 # Calibrated on photographs that have no masks; tested on all images that have.
@@ -262,11 +312,11 @@ table_blocks() {
   done
 }
 
-[ $# -gt 0 ] || set -- default widths activations sizes segmentation syq adaptive dqa greedy blocks
+[ $# -gt 0 ] || set -- default widths activations sizes menus segmentation syq adaptive dqa greedy blocks
 for table in "$@"; do
   case $table in
-    default | widths | activations | sizes | segmentation | syq | adaptive | dqa | greedy | blocks) "table_$table" ;;
-    *) echo "tables.sh: no table '$table' (default, widths, activations, sizes, segmentation, syq, adaptive, dqa, greedy, blocks)" >&2; exit 2 ;;
+    default | widths | activations | sizes | menus | segmentation | syq | adaptive | dqa | greedy | blocks) "table_$table" ;;
+    *) echo "tables.sh: no table '$table' (default, widths, activations, sizes, menus, segmentation, syq, adaptive, dqa, greedy, blocks)" >&2; exit 2 ;;
   esac
   echo
 done

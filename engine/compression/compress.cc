@@ -178,13 +178,14 @@ class Compression {
                  Phase("quantizing layers"));
   }
 
-  // What a rate takes is known once layers are rounded: the allotment is corrected by it.
+  // What a rate takes is known once layers are rounded: the allotment is corrected by it. A budget is refused by what
+  // the smallest codes really take, too.
   absl::StatusOr<Graph> LowerWithinSize(const Graph& graph, const std::vector<LayerMenu>& menus, double bits) const {
     constexpr int kTries = 4;  // twice as many where none of them kept the budget
     constexpr double kNearEnough = 0.98;
     std::optional<Graph> best;
     double best_stored = 0;
-    double wanted = bits;
+    double wanted = std::max(bits, LeastBits(menus));
     double stored = 0;
     std::vector<LayerPrecision> last;
     for (int attempt = 0; attempt < (best_stored > bits ? 2 * kTries : kTries); ++attempt) {

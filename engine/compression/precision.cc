@@ -140,10 +140,14 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
 
 double LeastNoise(const std::vector<LayerMenu>& menus) {
   double noise = 0;
-  for (const LayerMenu& menu : menus) {
-    noise += std::ranges::min(menu.options, {}, &CodingOption::noise).noise;
-  }
+  for (const LayerMenu& menu : menus) noise += std::ranges::min(menu.options, {}, &CodingOption::noise).noise;
   return noise;
+}
+
+double LeastBits(const std::vector<LayerMenu>& menus) {
+  double bits = 0;
+  for (const LayerMenu& menu : menus) bits += std::ranges::min(menu.options, {}, &CodingOption::bits).bits;
+  return bits;
 }
 
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<LayerMenu>& menus, double noise) {
@@ -159,10 +163,8 @@ absl::StatusOr<std::vector<LayerPrecision>> AllocateForNoise(const std::vector<L
 absl::StatusOr<std::vector<LayerPrecision>> AllocateForSize(const std::vector<LayerMenu>& menus, double bits) {
   const absl::StatusOr<Allocation> allocation = AllocateUnderCost(CostsOf(menus), bits);
   if (allocation.status().code() == absl::StatusCode::kFailedPrecondition) {
-    double least = 0;
-    for (const LayerMenu& menu : menus) least += std::ranges::min(menu.options, {}, &CodingOption::bits).bits;
     return absl::InvalidArgumentError(absl::StrCat("budget: ", std::lround(bits / 8), " bytes of weights are too few, ",
-                                                   std::lround(std::ceil(least / 8)),
+                                                   std::lround(std::ceil(LeastBits(menus) / 8)),
                                                    " is the least that the menu has, scales included"));
   }
   BITSTAGE_RETURN_IF_ERROR(allocation.status());

@@ -44,6 +44,8 @@ absl::StatusOr<std::vector<LayerMenu>> MeasureMenus(const Graph& graph, const Ca
 
 // The summed noise of every layer's quietest option.
 double LeastNoise(const std::vector<LayerMenu>& menus);
+// The summed bits of every layer's smallest.
+double LeastBits(const std::vector<LayerMenu>& menus);
 
 // The least bits whose summed noise is at most `noise`. INVALID_ARGUMENT where even the quietest options are louder,
 // saying how loud.
