@@ -4,8 +4,8 @@
 // with that layer alone quantized, and bits are allotted so that the sum over layers stays within the budget at the
 // least size. What counts as size is what the file takes, where codes are entropy-coded: the options are rates, not
 // widths (engine/quant/rate_rounding.h). Where the paper extrapolates e^{−αb} from 8 bits, three rates are measured
-// here and the others follow the lines through their logarithms; where it rounds a closed form, the allocation is the
-// best whole one (engine/quant/allocation.h). A menu may hold fixed codes beside, SYQ's or uniform ones, each measured.
+// here and the others follow the lines through their logarithms; where it rounds a closed form, the allocation is of
+// whole options (engine/quant/allocation.h). A menu may hold fixed codes beside, SYQ's or uniform ones, each measured.
 // t_i is taken as equal for all layers (it hardly matters).
 #pragma once
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -91,7 +92,30 @@ void DropDominated(std::vector<Partial>& choices) {
   choices.resize(kept);
 }
 
-// AllocateUnderCost from a choice that keeps the budget, `known`.
+// A choice within the budget, changed in single layers as long as that lowers the distortion, the best per cost first.
+Allocation Filled(std::span<const LayerOptions> layers, double budget, Allocation allocation) {
+  for (;;) {
+    double best_gain = 0;
+    std::vector<size_t> best;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const PrecisionOption& now = layers[i][allocation.choice[i]];
+      for (size_t option = 0; option < layers[i].size(); ++option) {
+        const PrecisionOption& next = layers[i][option];
+        const double more = next.cost - now.cost;
+        if (!(next.distortion < now.distortion) || more > budget - allocation.cost) continue;
+        const double gain = (now.distortion - next.distortion) / std::max(more, std::numeric_limits<double>::min());
+        if (gain <= best_gain) continue;
+        best_gain = gain;
+        best = allocation.choice;
+        best[i] = option;
+      }
+    }
+    if (best.empty()) return allocation;
+    allocation = Summed(layers, std::move(best));
+  }
+}
+
+// The best of all choices, given one that keeps the budget.
 Allocation Improved(std::span<const LayerOptions> layers, double budget, Allocation known) {
   std::vector<Relaxation> rest(layers.size() + 1);  // of the layers from the i-th on
   for (size_t i = layers.size(); i-- > 0;) {
@@ -196,7 +220,7 @@ absl::StatusOr<std::vector<Allocation>> AllocationCurve(std::span<const LayerOpt
   }
 }
 
-absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layers, double budget) {
+absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layers, double budget, double worthwhile) {
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
   if (!Within(curve.front().cost, budget)) {
     return absl::FailedPreconditionError(
@@ -204,16 +228,19 @@ absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layer
   }
   const auto over =
       std::find_if(curve.begin(), curve.end(), [&](const Allocation& point) { return !Within(point.cost, budget); });
-  return Improved(layers, budget, *(over - 1));
+  const Allocation filled = Filled(layers, budget, *(over - 1));
+  Allocation best = Improved(layers, budget, filled);
+  return best.distortion < (1 - worthwhile) * filled.distortion ? best : filled;
 }
 
-absl::StatusOr<Allocation> AllocateUnderDistortion(std::span<const LayerOptions> layers, double budget) {
+absl::StatusOr<Allocation> AllocateUnderDistortion(std::span<const LayerOptions> layers, double budget,
+                                                   double worthwhile) {
   BITSTAGE_ASSIGN_OR_RETURN(const std::vector<Allocation> curve, AllocationCurve(layers));
   if (!Within(curve.back().distortion, budget)) {
     return absl::FailedPreconditionError(absl::StrCat("the finest precision distorts by ", curve.back().distortion,
                                                       ", more than the budget of ", budget));
   }
-  BITSTAGE_ASSIGN_OR_RETURN(Allocation best, AllocateUnderCost(Swapped(layers), budget));
+  BITSTAGE_ASSIGN_OR_RETURN(Allocation best, AllocateUnderCost(Swapped(layers), budget, worthwhile));
   std::swap(best.cost, best.distortion);
   return best;
 }

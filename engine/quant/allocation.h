@@ -35,13 +35,21 @@ std::vector<size_t> LowerHull(const LayerOptions& options);
 // INVALID_ARGUMENT where a layer has no options or one that is not finite.
 absl::StatusOr<std::vector<Allocation>> AllocationCurve(std::span<const LayerOptions> layers);
 
-// The least distortion at a cost of at most `budget`. Exact, as long as no more than kOpenChoices partial choices stay
-// open at once (of ResNet-20's twenty layers with forty options each at most 1,300 do); else at least as good as the
-// curve's last point within the budget. FAILED_PRECONDITION where the cheapest options already cost more.
+// Partial choices that may stay open at once (of ResNet-20's twenty layers with forty options each at most 1,300 do).
 inline constexpr size_t kOpenChoices = 4096;
-absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layers, double budget);
-// The least cost at a distortion of at most `budget`, as exact. FAILED_PRECONDITION where the finest options already
-// distort more.
-absl::StatusOr<Allocation> AllocateUnderDistortion(std::span<const LayerOptions> layers, double budget);
+// What measured distortions cannot tell apart. Along the hull every layer pays alike for what it gets; a mix that fills
+// a budget to its edge and is better by less is mostly chosen for the errors of the measurement (docs/accuracy.md).
+inline constexpr double kWorthwhile = 0.05;
+
+// The least distortion at a cost of at most `budget`: the curve's last point within it, and then whatever single steps
+// still fit, the best per cost first; or, where that has less than 1 − worthwhile of its distortion, the best of all
+// choices (exact, as long as no more than kOpenChoices stay open). With 0 the best of all in any case.
+// FAILED_PRECONDITION where the cheapest options already cost more.
+absl::StatusOr<Allocation> AllocateUnderCost(std::span<const LayerOptions> layers, double budget,
+                                             double worthwhile = kWorthwhile);
+// The least cost at a distortion of at most `budget`, in the same way. FAILED_PRECONDITION where the finest options
+// already distort more.
+absl::StatusOr<Allocation> AllocateUnderDistortion(std::span<const LayerOptions> layers, double budget,
+                                                   double worthwhile = kWorthwhile);
 
 }  // namespace bitstage

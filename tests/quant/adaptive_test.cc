@@ -166,12 +166,12 @@ TEST(Allocation, IsTheBestOfAllWithinEitherBudget) {
     const auto curve = AllocationCurve(layers);
     const double share = 0.1 + 0.8 * (seed - 100) / 60;
     const double cost_budget = (1 - share) * curve->front().cost + share * curve->back().cost;
-    const auto by_cost = AllocateUnderCost(layers, cost_budget);
+    const auto by_cost = AllocateUnderCost(layers, cost_budget, /*worthwhile=*/0);
     ASSERT_TRUE(by_cost.ok());
     EXPECT_LE(by_cost->cost, cost_budget);
     const double distortion_budget =
         std::pow(curve->front().distortion, 1 - share) * std::pow(curve->back().distortion, share);
-    const auto by_distortion = AllocateUnderDistortion(layers, distortion_budget);
+    const auto by_distortion = AllocateUnderDistortion(layers, distortion_budget, /*worthwhile=*/0);
     ASSERT_TRUE(by_distortion.ok());
     EXPECT_LE(by_distortion->distortion, distortion_budget);
     double least_distortion = curve->front().distortion;
@@ -182,6 +182,8 @@ TEST(Allocation, IsTheBestOfAllWithinEitherBudget) {
     });
     EXPECT_LE(by_cost->distortion, least_distortion * (1 + 1e-9)) << seed;
     EXPECT_LE(by_distortion->cost, least_cost * (1 + 1e-9)) << seed;
+    EXPECT_LE(AllocateUnderCost(layers, cost_budget)->distortion * (1 - kWorthwhile), least_distortion) << seed;
+    EXPECT_LE(AllocateUnderDistortion(layers, distortion_budget)->cost * (1 - kWorthwhile), least_cost) << seed;
   }
 }
 
