@@ -4,7 +4,7 @@
 //   at::Tensor logits = student->Forward(batch, NormMode::kBatch);      // differentiable
 //   Graph served = student->Export();                                    // codes, scales, biases, grids
 //
-// Every value that will be a u8 code is one here, held as a float (autograd_functions.h). In NormMode::kRunning the
+// Every value that will be a u8 code is one here, held as a float (transform_function.h). In NormMode::kRunning the
 // forward pass is what the integer engine computes from Export(): the same codes; logits up to float rounding where an
 // operator runs in float.
 //
@@ -21,9 +21,9 @@
 
 #include "absl/status/statusor.h"
 #include "engine/graph/graph.h"
-#include "engine/training/autograd_functions.h"
 #include "engine/training/checkpoint.h"
 #include "engine/training/options.h"
+#include "engine/training/transform_function.h"
 
 namespace bitstage {
 

@@ -16,6 +16,8 @@
 #include "absl/status/status.h"
 #include "engine/compression/precision.h"
 #include "engine/training/student.h"
+#include "engine/training/torch_tensors.h"
+#include "engine/training/weight_folding.h"
 
 namespace bitstage {
 

@@ -1,4 +1,4 @@
-// The two things a low-bit layer does that libtorch does not know: folding weights to codes and the output transform.
+// The output transform of a low-bit layer for libtorch: norm, residual, clamp and rounding, forwards and backwards.
 //
 // Signals between layers are the u8 codes of docs/integer-arithmetic.md as whole numbers in floats (the sums of a
 // convolution below 2^24 are therefore exact, whatever their order), channels last. Gradients are those of codes.
@@ -6,53 +6,15 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <optional>
 #include <span>
-
-#include <functional>
 #include <vector>
 
 #include "engine/graph/ops.h"
-#include "engine/quant/syq.h"
-#include "engine/tensor/grid.h"
-#include "engine/training/options.h"
 #include "engine/training/transform_loops.h"
 
 namespace bitstage {
-
-// The floats of a tensor, which is dense: in the order that they lie in.
-inline std::span<float> Values(const at::Tensor& t) { return {t.data_ptr<float>(), static_cast<size_t>(t.numel())}; }
-
-// What folding leaves for the transform and for export.
-struct FoldedWeights {
-  std::vector<int8_t> codes;
-  std::vector<uint8_t> alpha;  // integer α of each subgroup; empty for uniform codes
-  std::vector<double> scale;   // real weight = scale · folded weight: one, or one an output channel
-};
-
-struct SyqSettings {
-  Codebook codebook = Codebook::kTernary;
-  ScaleKind subgroups = ScaleKind::kPixel;
-  int max_alpha = 127;
-  double eta_of_max = 0.05;
-  double eta_of_mean = 0;
-  bool scaled_zeros = false;
-};
-SyqSettings SettingsOf(const TrainingOptions& options);
-
-// α · code as whole numbers up to max_alpha, of the shape and in the memory format of a convolution's weights.
-// Integer alphas: the largest α becomes max_alpha (1 where all are equal), the others the nearest whole number of its
-// parts. Backwards as engine/quant/syq.h's SyqBackward.
-at::Tensor FoldSyq(const at::Tensor& weights, const at::Tensor& alphas, const SyqSettings& settings,
-                   FoldedWeights* folded);
-// 8-bit codes with a scale an output channel that clips nothing; straight-through backwards.
-at::Tensor FoldUniform(const at::Tensor& weights, FoldedWeights* folded);
-// Codes of `bits` with learned scales, log_scales: [outputs]. Backwards as Esser et al. 2020, arXiv 1902.08153 §2.1:
-// weights that are clipped learn nothing, scales learn from rounding errors and from what is clipped.
-at::Tensor FoldLearned(const at::Tensor& weights, const at::Tensor& log_scales, int bits, FoldedWeights* folded);
-
-// η by the settings, as SyqThreshold where nothing else is asked for.
-double Threshold(std::span<const float> weights, const SyqSettings& settings);
 
 // The output side of a layer.
 struct OutputSide {

@@ -1,0 +1,18 @@
+// How this room looks at libtorch's tensors: floats, dense, channels innermost.
+#pragma once
+
+#include <ATen/ATen.h>
+
+#include <span>
+
+namespace bitstage {
+
+// The floats of a tensor, which is dense: in the order that they lie in.
+inline std::span<float> Values(const at::Tensor& t) { return {t.data_ptr<float>(), static_cast<size_t>(t.numel())}; }
+
+// Channels innermost: the format of maps, and of vectors as they are.
+inline at::Tensor Dense(const at::Tensor& t) {
+  return t.dim() == 4 ? t.contiguous(at::MemoryFormat::ChannelsLast) : t.contiguous();
+}
+
+}  // namespace bitstage
