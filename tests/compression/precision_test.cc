@@ -1,9 +1,13 @@
 #include "engine/compression/precision.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
+
+#include "tests/graph/graph_builder.h"
 
 namespace bitstage {
 namespace {
@@ -81,6 +85,22 @@ TEST(AllocateByDefault, WidensOnlyAsFarAsTheNoiseAsksAndManagesScalesThatOutweig
   LayerMenu scales = Menu(9, 0.5);
   for (CodingOption& option : scales.options) option.bits += 9 * 32;
   EXPECT_TRUE(AllocateByDefault({scales}).ok());
+}
+
+TEST(FixedPrecision, InnerWidthsLeaveEightBitsAtTheEndsAndInDepthwiseLayers) {
+  GraphBuilder b(1);
+  const ValueId first = b.Add(b.MakeConv({3, 8, 8}, 4, 3, 1, 1), {b.Input({3, 8, 8})});
+  const ValueId depthwise = b.Add(b.MakeConv({4, 8, 8}, 4, 3, 1, 1, 4), {first});
+  const ValueId inner = b.Add(b.MakeConv({4, 8, 8}, 6, 1, 1, 0), {depthwise});
+  const Graph graph = b.Finish({b.Add(b.MakeConv({6, 8, 8}, 5, 1, 1, 0), {inner})});
+  const auto bits = [&](const char* weights) {
+    std::vector<int> widths;
+    for (const LayerPrecision& layer : FixedPrecision(graph, *ParseWeights(weights))) widths.push_back(layer.bits);
+    return widths;
+  };
+  EXPECT_THAT(bits("inner:3"), testing::ElementsAre(8, 8, 3, 8));
+  EXPECT_THAT(bits("uniform:3"), testing::ElementsAre(3, 3, 3, 3));
+  EXPECT_THAT(bits("syq:ternary:layer"), testing::ElementsAre(8, 2, 2, 8));
 }
 
 }  // namespace
