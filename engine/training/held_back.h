@@ -13,8 +13,8 @@
 #include "engine/base/thread_pool.h"
 #include "engine/graph/model.h"
 #include "engine/runtime/executable.h"
+#include "engine/training/held_back_score.h"
 #include "engine/training/student.h"
-#include "engine/training/trainer.h"
 #include "engine/training/training_set.h"
 
 namespace bitstage {

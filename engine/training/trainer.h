@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/graph/model.h"
+#include "engine/training/held_back_score.h"
 #include "engine/training/options.h"
 #include "engine/training/training_set.h"
 
@@ -25,11 +26,6 @@ struct TrainingRun {
   // Preparing, before the first step: preparation(done, total) nodes of the network calibrated.
   std::function<void(int64_t, int64_t)> preparation;
   int64_t benchmark_steps = 0;  // > 0: time so many steps, and do nothing else
-};
-
-struct HeldBackScore {
-  double agreement = 0;            // share of images decided as the float network decides them
-  std::optional<double> accuracy;  // where there are labels
 };
 
 struct TrainingProgress {
