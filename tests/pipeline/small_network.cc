@@ -27,7 +27,7 @@ Model SmallNetwork() {
   for (int i = 0; i < 10; ++i) model.labels.push_back(absl::StrCat("c", i));
 
   Recipe recipe;
-  recipe.weights = {WeightMethod::kUniform, 4, Codebook::kUniform, ScaleKind::kChannel};
+  recipe.weights = {.method = WeightMethod::kUniform, .bits = 4};
   recipe.activations = {ActivationMethod::kDqa, 4, 2, 0.5};
   const absl::StatusOr<Model> quantized =
       Compress(model, RandomTensor({16, 3, 24, 24}, 3), recipe, nullptr, [](const std::string&, int64_t, int64_t) {});
