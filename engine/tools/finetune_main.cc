@@ -56,14 +56,15 @@ absl::Status Choose(const Arguments& arguments, absl::string_view flag, const st
 }
 
 absl::Status ParseWeights(const std::string& text, TrainingOptions& options) {
-  const absl::Status refusal =
-      UsageError(absl::StrCat("--weights is '", text, "', expected binary|ternary[:pixel|row|layer] or inner:BITS"));
+  const absl::Status refusal = UsageError(
+      absl::StrCat("--weights is '", text, "', expected binary|ternary[:pixel|row|layer] or inner:BITS, 2 to 8"));
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   if (parts.size() > 2) return refusal;
   if (parts[0] == "inner") {
-    BITSTAGE_ASSIGN_OR_RETURN(const WeightRecipe recipe, bitstage::ParseWeights(text));
+    const absl::StatusOr<WeightRecipe> recipe = bitstage::ParseWeights(text);
+    if (!recipe.ok()) return refusal;
     options.codebook = Codebook::kUniform;
-    options.weight_bits = recipe.bits;
+    options.weight_bits = recipe->bits;
     return absl::OkStatus();
   }
   const std::string kind = parts.size() > 1 ? parts[1] : "pixel";

@@ -202,7 +202,7 @@ Command QuantizeCommand() {
                 {.name = "weights", .value = "HOW", .help = "how weights are coded"},
                 {.name = "activations", .value = "HOW", .help = "how activations are coded"},
                 {.name = "budget", .value = "AMOUNT", .help = "what adaptive widths may cost"},
-                {.name = "menu", .value = "ENTRY,…", .help = "what adaptive weights choose from"},
+                {.name = "menu", .value = "ENTRIES", .help = "what adaptive weights choose from"},
                 {.name = "recipe", .value = "FILE", .help = "all of these from a file"},
                 {.name = "images", .value = "N", .help = "how many images calibrate (1000, as memory allows)"},
                 {.name = "link",
