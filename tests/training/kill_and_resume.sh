@@ -14,14 +14,16 @@ fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
+# Becomes the program: what is in the background is the program itself, not a shell that would be killed in its place.
 # The file records its command line, so both runs are given the same words.
 train() {
-  (cd "$1" && exec "$program" finetune "$network" --data "$images" --images 2560 --held-back 50 --weights binary:row \
-    --checkpoint run.checkpoint --checkpoint-every 4 --evaluate-every 40 -o model.bitstage 2>>log)
+  cd "$1"
+  exec "$program" finetune "$network" --data "$images" --images 2560 --held-back 50 --weights binary:row \
+    --checkpoint run.checkpoint --checkpoint-every 4 --evaluate-every 40 -o model.bitstage 2>>log
 }
 
 mkdir "$folder/straight" "$folder/killed"
-train "$folder/straight" >/dev/null
+(train "$folder/straight") >/dev/null
 
 kills=0
 while [ "$kills" -lt 3 ]; do
@@ -37,7 +39,7 @@ while [ "$kills" -lt 3 ]; do
   [ ! -e "$folder/killed/model.bitstage" ] || { echo "the run ended before it was killed"; break; }
 done
 [ "$kills" -ge 1 ] || { echo "no run was killed"; exit 1; }
-train "$folder/killed"
+(train "$folder/killed")
 cmp "$folder/straight/model.bitstage" "$folder/killed/model.bitstage"
 cmp "$folder/straight/run.checkpoint" "$folder/killed/run.checkpoint"
 echo "killed $kills times: the same bytes"
