@@ -328,11 +328,10 @@ table_blocks() {
   done
 }
 
-[ $# -gt 0 ] || set -- default widths inner activations sizes menus segmentation syq adaptive dqa greedy blocks
+tables=(default widths inner activations sizes menus segmentation syq adaptive dqa greedy blocks)
+[ $# -gt 0 ] || set -- "${tables[@]}"
 for table in "$@"; do
-  case $table in
-    default | widths | inner | activations | sizes | menus | segmentation | syq | adaptive | dqa | greedy | blocks) "table_$table" ;;
-    *) echo "tables.sh: no table '$table' (default, widths, inner, activations, sizes, menus, segmentation, syq, adaptive, dqa, greedy, blocks)" >&2; exit 2 ;;
-  esac
+  [[ " ${tables[*]} " == *" $table "* ]] || { echo "tables.sh: no table '$table' (${tables[*]})" >&2; exit 2; }
+  "table_$table"
   echo
 done

@@ -37,7 +37,7 @@ enum class WeightMethod : uint8_t { kAdaptive, kUniform, kSyq };
 struct WeightRecipe {
   WeightMethod method = WeightMethod::kAdaptive;
   int bits = 4;                            // kUniform
-  bool only_inner = false;                 // kUniform: first, last and depthwise layers have 8 bits
+  bool only_inner = false;                 // of fixed codes: first, last and depthwise layers have 8 bits
   Codebook codebook = Codebook::kTernary;  // kSyq
   ScaleKind scale = ScaleKind::kChannel;
   int max_alpha = 127;  // kSyq, kRow and kPixel; up to 14 all 3 x 3 convolutions may be exact Winograd ones

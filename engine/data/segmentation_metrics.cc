@@ -41,21 +41,21 @@ bool IouCounts::Add(std::span<const uint8_t> truth, std::span<const uint8_t> pre
   return true;
 }
 
-IouCounts& IouCounts::operator+=(const IouCounts& more) {
+void IouCounts::Add(const IouCounts& other, int sign) {
   for (size_t label = 0; label < counts_.size(); ++label) {
-    counts_[label].truth += more.counts_[label].truth;
-    counts_[label].predicted += more.counts_[label].predicted;
-    counts_[label].both += more.counts_[label].both;
+    counts_[label].truth += sign * other.counts_[label].truth;
+    counts_[label].predicted += sign * other.counts_[label].predicted;
+    counts_[label].both += sign * other.counts_[label].both;
   }
+}
+
+IouCounts& IouCounts::operator+=(const IouCounts& more) {
+  Add(more, 1);
   return *this;
 }
 
 IouCounts& IouCounts::operator-=(const IouCounts& some) {
-  for (size_t label = 0; label < counts_.size(); ++label) {
-    counts_[label].truth -= some.counts_[label].truth;
-    counts_[label].predicted -= some.counts_[label].predicted;
-    counts_[label].both -= some.counts_[label].both;
-  }
+  Add(some, -1);
   return *this;
 }
 

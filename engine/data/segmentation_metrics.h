@@ -43,6 +43,8 @@ class IouCounts {
   [[nodiscard]] double PixelAccuracy() const;
 
  private:
+  void Add(const IouCounts& other, int sign);
+
   struct Count {
     int64_t truth = 0;
     int64_t predicted = 0;

@@ -249,12 +249,6 @@ void LaneLayout::Arrange(const int8_t* weights, int64_t outputs, int64_t lane_by
   ArrangeWords<0>(weights, outputs, lane_bytes, block);
 }
 
-void LaneLayout::ArrangeBlock(const int8_t* weights, int64_t outputs, int64_t lanes, int64_t block,
-                              int8_t* vectors) const {
-  const int64_t first = block * lanes;
-  Arrange(weights + first * static_cast<int64_t>(offsets_.size()), std::min(lanes, outputs - first), 4, vectors);
-}
-
 // kTaps: how many, or 0.
 template <int64_t kTaps>
 void LaneLayout::ArrangeWords(const int8_t* weights, int64_t outputs, int64_t lane_bytes, int8_t* block) const {

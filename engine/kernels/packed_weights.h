@@ -11,6 +11,7 @@
 // A tier opens the chunks just before it multiplies: an index is a byte shuffle's.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -69,8 +70,18 @@ class LaneLayout {
 
   // `weights`: of `outputs` outputs, whose lanes are lane_bytes apart.
   void Arrange(const int8_t* weights, int64_t outputs, int64_t lane_bytes, int8_t* block) const;
-  // Block `block` of a layer's `outputs` outputs, `lanes` of them a block, with lanes of four bytes.
-  void ArrangeBlock(const int8_t* weights, int64_t outputs, int64_t lanes, int64_t block, int8_t* vectors) const;
+  // use(PackedSource) of a layer's `weights`, of all its outputs: `lanes` of them a block, with lanes of four bytes.
+  template <typename Use>
+  auto WithSource(const PackedShape& shape, const int8_t* weights, int64_t outputs, int64_t lanes,
+                  const Use& use) const {
+    const auto per_output = static_cast<int64_t>(offsets_.size());
+    return use(PackedSource{.shape = shape,
+                            .weights = {weights, static_cast<size_t>(outputs * per_output)},
+                            .arrange = [&](int64_t block, int8_t* vectors) {
+                              const int64_t first = block * lanes;
+                              Arrange(weights + first * per_output, std::min(lanes, outputs - first), 4, vectors);
+                            }});
+  }
 
  private:
   template <int64_t kTaps>

@@ -22,12 +22,7 @@ auto WithSource(const PatchTier& tier, const ConvShape& shape, const int8_t* wei
     }
     return (step + byte / 4) * tier.lanes * 4 + byte % 4;
   });
-  const int64_t per_output = shape.in_channels * taps;
-  return use(PackedSource{.shape = layout.packed,
-                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
-                          .arrange = [&](int64_t block, int8_t* vectors) {
-                            lanes.ArrangeBlock(weights, shape.out_channels, tier.lanes, block, vectors);
-                          }});
+  return lanes.WithSource(layout.packed, weights, shape.out_channels, tier.lanes, use);
 }
 
 }  // namespace

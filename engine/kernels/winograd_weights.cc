@@ -12,13 +12,8 @@ namespace {
 template <typename Use>
 auto WithSource(const WinogradTier& tier, const WinogradLayout& layout, const ConvShape& shape, const int8_t* weights,
                 const Use& use) {
-  const LaneLayout lanes = LanesByPositions(layout.packed, shape.in_channels);
-  const int64_t per_output = shape.in_channels * layout.packed.sections;
-  return use(PackedSource{.shape = layout.packed,
-                          .weights = {weights, static_cast<size_t>(shape.out_channels * per_output)},
-                          .arrange = [&](int64_t block, int8_t* vectors) {
-                            lanes.ArrangeBlock(weights, shape.out_channels, tier.lanes, block, vectors);
-                          }});
+  return LanesByPositions(layout.packed, shape.in_channels)
+      .WithSource(layout.packed, weights, shape.out_channels, tier.lanes, use);
 }
 
 }  // namespace

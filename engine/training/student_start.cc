@@ -68,7 +68,6 @@ void Student::Impl::MakeLayer(size_t index, size_t node, const LayerPrecision& p
   Layer layer;
   layer.node = node;
   layer.precision = precision;
-  if (IsDepthwise(graph_, at.op)) layer.precision = LayerPrecision{};
   const bool is_last = index + 1 == WeightedNodes(graph_).size();
   layer.normalise = options_.norm == NormKind::kBatch && !is_last;
 
@@ -155,10 +154,12 @@ absl::Status Student::Impl::Initialise(const Graph& teacher, const Tensor& image
     TeacherLogits(teacher, constants, all.slice(0, begin, std::min(begin + kInitialBatch, all.size(0))),
                   [&](size_t node, const at::Tensor& sums) { moments[node].Add(sums); });
   }
-  WeightRecipe weights{.method = WeightMethod::kSyq, .codebook = options_.codebook, .scale = options_.subgroups};
-  if (options_.codebook == Codebook::kUniform) {
-    weights = {.method = WeightMethod::kUniform, .bits = options_.weight_bits, .only_inner = true};
-  }
+  const bool is_uniform = options_.codebook == Codebook::kUniform;
+  const WeightRecipe weights = {.method = is_uniform ? WeightMethod::kUniform : WeightMethod::kSyq,
+                                .bits = options_.weight_bits,
+                                .only_inner = true,
+                                .codebook = options_.codebook,
+                                .scale = is_uniform ? ScaleKind::kChannel : options_.subgroups};
   const std::vector<LayerPrecision> precision = FixedPrecision(graph_, weights);
   const std::vector<size_t> nodes = WeightedNodes(graph_);
   layer_of_.assign(graph_.nodes.size(), -1);

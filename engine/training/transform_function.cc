@@ -138,9 +138,7 @@ class Transform : public torch::autograd::Function<Transform> {
 
 }  // namespace
 
-float StepOf(const at::Tensor& log_step) {
-  return std::max(std::exp(log_step.data_ptr<float>()[0]), std::numeric_limits<float>::min());
-}
+float StepOf(const at::Tensor& log_step) { return FromLog(log_step.data_ptr<float>()[0]); }
 
 ServedLayer Served(const TransformSettings& settings, std::span<const float> gamma, std::span<const float> beta,
                    std::span<const double> mean, std::span<const double> variance) {

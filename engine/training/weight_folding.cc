@@ -154,8 +154,7 @@ class LearnedFold : public torch::autograd::Function<LearnedFold> {
   static void ForEachOutput(size_t weights, std::span<const float> log_scales, const Visit& visit) {
     const size_t per_output = weights / log_scales.size();
     for (size_t o = 0; o < log_scales.size(); ++o) {
-      visit(o, std::max(std::exp(log_scales[o]), std::numeric_limits<float>::min()), o * per_output,
-            (o + 1) * per_output);
+      visit(o, FromLog(log_scales[o]), o * per_output, (o + 1) * per_output);
     }
   }
 };
